@@ -1,0 +1,36 @@
+"""The form, and the guard against forged ones."""
+
+import unicodedata
+
+from flask_wtf import CSRFProtect, FlaskForm
+from wtforms import Field, Form, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, ValidationError
+
+csrf = CSRFProtect()
+
+
+def _strip(text: str | None) -> str | None:
+    return text.strip() if text else text
+
+
+def _printable(_form: Form, field: Field) -> None:
+    """Databases differ in what they do with NUL; nobody types the others on purpose."""
+    if any(unicodedata.category(letter) == "Cc" for letter in field.data if letter not in "\r\n\t"):
+        raise ValidationError("Control characters are not allowed.")
+
+
+class EntryForm(FlaskForm):
+    """One entry of the guestbook."""
+
+    name = StringField(
+        "Name",
+        filters=[_strip],
+        validators=[InputRequired("Please tell us your name."), Length(max=80), _printable],
+        render_kw={"autocomplete": "name"},
+    )
+    message = TextAreaField(
+        "Message",
+        filters=[_strip],
+        validators=[InputRequired("Please write something."), Length(max=1000), _printable],
+        render_kw={"rows": 4},
+    )
