@@ -14,6 +14,8 @@ class Config:
     SECRET_KEY_FALLBACKS: ClassVar[list[str]] = []
     SESSION_COOKIE_HTTPONLY = True
     SESSION_COOKIE_SAMESITE = "Lax"
+    # How long a form may lie open before it is sent, in seconds.
+    WTF_CSRF_TIME_LIMIT = 12 * 60 * 60
 
     # A relative SQLite path starts at the instance folder.
     SQLALCHEMY_DATABASE_URI = "sqlite:///guestbook.db"
@@ -55,6 +57,9 @@ class Production(Config):
     # Browsers take a __Host- cookie only over HTTPS and only for this very host.
     SESSION_COOKIE_NAME = "__Host-session"
     SESSION_COOKIE_SECURE = True
+    # The referrer check guards against cookies planted by other hosts, which __Host- already
+    # rules out; and it fails for visitors whose browser sends no referrer.
+    WTF_CSRF_SSL_STRICT = False
     PREFERRED_URL_SCHEME = "https"
     TRUSTED_PROXIES = 1
 

@@ -43,6 +43,7 @@ def _show(error: HTTPException) -> Response:
     # The error's own answer, because it may carry Allow or Retry-After.
     response.data = body
     response.content_type = content_type
+    response.vary.add("Accept")
     return response
 
 

@@ -4,7 +4,7 @@ import unicodedata
 
 from flask_wtf import CSRFProtect, FlaskForm
 from wtforms import Field, Form, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, ValidationError
+from wtforms.validators import DataRequired, Length, ValidationError
 
 csrf = CSRFProtect()
 
@@ -25,12 +25,12 @@ class EntryForm(FlaskForm):
     name = StringField(
         "Name",
         filters=[_strip],
-        validators=[InputRequired("Please tell us your name."), Length(max=80), _printable],
+        validators=[DataRequired("Please tell us your name."), Length(max=80), _printable],
         render_kw={"autocomplete": "name"},
     )
     message = TextAreaField(
         "Message",
         filters=[_strip],
-        validators=[InputRequired("Please write something."), Length(max=1000), _printable],
+        validators=[DataRequired("Please write something."), Length(max=1000), _printable],
         render_kw={"rows": 4},
     )

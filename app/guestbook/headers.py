@@ -15,7 +15,6 @@ def init_app(app: Flask) -> None:
 
 def _add(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    # Not no-referrer: over HTTPS the guard against forged forms looks at the referrer.
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     # A page holds its visitor's form token: nobody else may be shown it.

@@ -45,13 +45,21 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-class _StdoutHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic only for mypy
-    """A class of its own, so that a second app in one process replaces it."""
+class _StdoutHandler(logging.Handler):
+    """Looks stdout up for each line; a class of its own, so that a second app can replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            # One write a line: the workers of a server share the pipe.
+            sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
+        except Exception:  # a log line must never break a request
+            self.handleError(record)
 
 
 def init_app(app: Flask) -> None:
     """Send every logger's lines to stdout, and log each request."""
-    handler = _StdoutHandler(sys.stdout)
+    handler = _StdoutHandler()
     if app.config["LOG_FORMAT"] == "json":
         handler.setFormatter(JsonFormatter())
     else:

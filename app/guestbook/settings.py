@@ -48,7 +48,7 @@ def load_settings(app: Flask, name: str | None, overrides: Mapping[str, Any] | N
             config["RELEASE_ID"] = release
 
     environment = ENVIRONMENTS[name]
-    with _layer(app, f"class {environment.__name__}") as config:
+    with _layer(app, lambda key: f"class {_definer(environment, key)}") as config:
         config.from_object(environment)
 
     if name == "development":
@@ -85,6 +85,10 @@ def _environment(name: str | None) -> tuple[str, str]:
         known = ", ".join(sorted(ENVIRONMENTS))
         raise SettingsError([f"{name!r} ({chosen_by}) is no environment: use one of {known}"])
     return name, chosen_by
+
+
+def _definer(environment: type, key: str) -> str:
+    return next(base.__name__ for base in environment.__mro__ if key in vars(base))
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""Migrations, and one SQLite file under two releases."""
+
+import sqlite3
+import textwrap
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from guestbook import create_app
+from guestbook.database import db
+from guestbook.models import Entry
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+@pytest.fixture
+def empty_app(tmp_path: Path) -> Flask:
+    return create_app("testing", {"SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'empty.db'}"})
+
+
+def tables(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_migrations_make_what_the_models_say(empty_app: Flask, tmp_path: Path) -> None:
+    with empty_app.app_context():
+        flask_migrate.upgrade(MIGRATIONS)
+        flask_migrate.check(MIGRATIONS)
+        assert tables(tmp_path / "empty.db") == {"entries", "alembic_version"}
+        flask_migrate.downgrade(MIGRATIONS)
+        assert tables(tmp_path / "empty.db") == {"alembic_version"}
+        db.engine.dispose()
+
+
+def test_check_notices_a_missing_migration(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        flask_migrate.upgrade(MIGRATIONS)
+        with db.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE entries DROP COLUMN message"))
+        with pytest.raises(SystemExit):
+            flask_migrate.check(MIGRATIONS)
+        db.engine.dispose()
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty_app: Flask, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    for name in ("env.py", "alembic.ini", "script.py.mako"):
+        (folder / name).write_bytes((MIGRATIONS / name).read_bytes())
+    (folder / "versions/1_half.py").write_text(
+        textwrap.dedent("""
+            from alembic import op
+            revision, down_revision = "1", None
+            def upgrade():
+                op.execute("CREATE TABLE half (id INTEGER)")
+                op.execute("CREATE TABLE nonsense (")
+        """)
+    )
+    with empty_app.app_context():
+        with pytest.raises(OperationalError):
+            flask_migrate.upgrade(folder)
+        assert tables(tmp_path / "empty.db") == set()
+        db.engine.dispose()
+
+
+def test_sqlite_is_set_up_for_serving(app: Flask) -> None:
+    with app.app_context():
+        values = {
+            name: db.session.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "busy_timeout", "foreign_keys")
+        }
+    assert values == {"journal_mode": "wal", "busy_timeout": 5000, "foreign_keys": 1}
+
+
+def test_two_releases_write_the_same_file(make_app: Callable[..., Flask]) -> None:
+    old, new = make_app(), make_app()
+    failures: list[Exception] = []
+
+    def write(app: Flask, name: str) -> None:
+        try:
+            for number in range(50):
+                with app.app_context():
+                    db.session.add(Entry(name=name, message=str(number)))
+                    db.session.commit()
+                    db.session.scalars(select(Entry).limit(5)).all()
+        except Exception as error:  # a thread must hand it over
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=pair) for pair in ((old, "old"), (new, "new"))]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    with new.app_context():
+        assert len(db.session.scalars(select(Entry)).all()) == 100
