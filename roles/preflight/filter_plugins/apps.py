@@ -1,0 +1,225 @@
+"""Filters that check the `apps` dictionary and fill in its defaults.
+
+The checks are strict on purpose: most of these words end up in a unit file, in nginx's configuration or in a command
+line, and a mistake must show before anything on a host changes, with the key to edit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleFilterError
+
+_SCHEMA = Path(__file__).resolve().parent.parent / "files" / "app.yml"
+_TYPES = {"str": str, "int": int, "dict": dict, "list": list, "bool": bool}
+_WORDS = {"str": "text", "int": "a whole number", "dict": "a dictionary", "list": "a list", "bool": "true or false"}
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+# An app's name is a user, a directory in /srv, a site of nginx and a systemd unit: it may be none that exists.
+_TAKEN = set(
+    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc nobody sshd default nginx ssh "
+    "cron dbus rsyslog postgresql postgres redis redis-server fail2ban nftables chrony networking docker podman getty "
+    "user autovt modprobe container-getty serial-getty console-getty systemd slipway ftp http git".split()
+)
+
+Problems = Iterator[tuple[str, str]]
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The keys that an app may have, from `files/app.yml`."""
+    data = yaml.safe_load(_SCHEMA.read_text())
+    assert isinstance(data, dict)
+    return data
+
+
+def apps_problems(apps: Any) -> list[str]:
+    """Everything that is wrong with `apps`, one line each; empty where it may be deployed."""
+    if not isinstance(apps, dict) or not apps:
+        return ["apps: must be a dictionary with at least one app"]
+    problems = [f"{key}: {text}" for name, app in apps.items() for key, text in _app_problems(name, app)]
+    lists = [app["domains"] for app in apps.values() if isinstance(app, dict) and isinstance(app.get("domains"), list)]
+    domains = Counter(str(domain).lower() for listed in lists for domain in listed)
+    problems += [f"apps: the domain {domain} stands more than once" for domain, count in domains.items() if count > 1]
+    return problems
+
+
+def apps_complete(apps: Any) -> dict[str, Any]:
+    """`apps` with every default filled in.
+
+    Raises:
+        AnsibleFilterError: something is wrong with it.
+    """
+    problems = apps_problems(apps)
+    if problems:
+        raise AnsibleFilterError("\n".join(problems))
+    return {name: _complete(app, schema()) for name, app in apps.items()}
+
+
+def _complete(value: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    filled = {}
+    for key, option in options.items():
+        if key in value or "default" in option:
+            given = value.get(key, option.get("default"))
+            filled[key] = _complete(given, option["options"]) if "options" in option else given
+    return filled
+
+
+def _app_problems(name: Any, app: Any) -> Problems:
+    key = f"apps.{name}"
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield key, "a name is 1 to 31 lower-case letters, digits and hyphens, beginning with a letter"
+    elif name in _TAKEN or name.startswith("systemd-"):
+        yield key, "that name belongs to the system; choose another"
+    if isinstance(app, dict):
+        yield from _dict_problems(key, app, schema())
+    else:
+        yield key, "must be a dictionary"
+
+
+def _dict_problems(key: str, value: dict[str, Any], options: dict[str, Any]) -> Problems:
+    for name in value:
+        if name not in options:
+            close = difflib.get_close_matches(str(name), options, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(options)}"
+            yield f"{key}.{name}", f"there is no such key; {hint}"
+    for name, option in options.items():
+        if name in value:
+            yield from _value_problems(f"{key}.{name}", value[name], option)
+        elif option.get("required"):
+            yield f"{key}.{name}", f"is missing: {str(option['description']).split('. ')[0].rstrip('.')}"
+
+
+def _value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
+    kind = option["type"]
+    if not isinstance(value, _TYPES[kind]) or (kind == "int" and isinstance(value, bool)):
+        yield key, f"must be {_WORDS[kind]}" + _quote_hint(kind, value)
+        return
+    if "choices" in option and value not in option["choices"]:
+        yield key, f"must be one of {', '.join(option['choices'])}"
+    if "minimum" in option and not option["minimum"] <= value <= option["maximum"]:
+        yield key, f"must be from {option['minimum']} to {option['maximum']}"
+    if "options" in option:
+        yield from _dict_problems(key, value, option["options"])
+    elif kind == "list":
+        yield from _list_problems(key, value, option)
+    elif "format" in option:
+        yield from _FORMATS[option["format"]](key, value)
+
+
+def _list_problems(key: str, value: list[Any], option: dict[str, Any]) -> Problems:
+    if option.get("required") and not value:
+        yield key, "must name at least one"
+    for index, item in enumerate(value):
+        place = f"{key}[{index}]"
+        if not isinstance(item, str):
+            yield place, "must be text" + _quote_hint("str", item)
+        else:
+            yield from _FORMATS[option["format"]](place, item)
+
+
+def _quote_hint(kind: str, value: Any) -> str:
+    """Say why text is not text: YAML reads 0123, yes and 1e3 as something else unless they are quoted."""
+    return "; put it in quotes" if kind == "str" and isinstance(value, bool | int | float) else ""
+
+
+def _text(key: str, value: str) -> Problems:
+    if not value or any(ord(character) < 32 or ord(character) == 127 for character in value):
+        yield key, "must be one line of text, and not empty"
+
+
+def _inside(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_./ -]*", value) or ".." in value.split("/") or value.endswith("/"):
+        yield key, "must be a path inside the source: no leading slash, no .., plain characters"
+
+
+def _wsgi(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\([\w\"'=, .-]*\))?", value):
+        yield key, "must be module:object or module:factory(), for example wsgi:app"
+
+
+def _domain(key: str, value: str) -> Problems:
+    labels = value.split(".")
+    good = all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) for label in labels)
+    if not good or len(value) > 253 or len(labels) < 2 or labels[-1].isdigit():
+        yield key, (
+            "must be a domain such as shop.example.com: lower-case letters, digits and hyphens, no port, "
+            "no wildcard, no trailing dot; an international one in its xn-- form"
+        )
+
+
+def _url_path(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"/[A-Za-z0-9_.~!&'()*+,=:@%/?-]*", value):
+        yield key, "must be a path that begins with a slash, in plain characters"
+
+
+def _url_prefix(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value) or ".." in value.split("/"):
+        yield key, "must be a path such as /static: a leading slash, no trailing one, plain characters"
+
+
+def _command(key: str, value: str) -> Problems:
+    if "\n" in value or "\0" in value:
+        yield key, "must be one line"
+        return
+    try:
+        shlex.split(value)
+    except ValueError as error:
+        yield key, f"cannot be split into words: {error}"
+
+
+def _env(key: str, value: dict[Any, Any]) -> Problems:
+    for name, text in value.items():
+        place = f"{key}.{name}"
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            yield place, "an environment variable's name is letters, digits and underscores, not beginning with a digit"
+        elif name.startswith("LD_") or name in {"PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "RELEASE_ID"}:
+            yield place, "this variable decides what code runs; Slipway sets it or leaves it out"
+        if not isinstance(text, str):
+            yield place, "must be text" + _quote_hint("str", text)
+        elif "\0" in text or "\r" in text:
+            yield place, "holds a NUL or a carriage return, which systemd refuses"
+
+
+def _settings(key: str, value: Any) -> Problems:
+    """Settings travel as JSON: any text but NUL, numbers, booleans, lists, dictionaries with names for keys."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                yield f"{key}.{name}", "a setting's name must be text; put it in quotes"
+            yield from _settings(f"{key}.{name}", item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _settings(f"{key}[{index}]", item)
+    elif isinstance(value, str):
+        if "\0" in value:
+            yield key, "holds a NUL character, which no configuration can carry"
+    elif not isinstance(value, bool | int | float | None):
+        yield key, f"must be text, a number, true, false, null, a list or a dictionary, and is a {type(value).__name__}"
+
+
+_FORMATS: dict[str, Callable[[str, Any], Problems]] = {
+    "text": _text,
+    "inside": _inside,
+    "wsgi": _wsgi,
+    "domain": _domain,
+    "url_path": _url_path,
+    "url_prefix": _url_prefix,
+    "command": _command,
+    "env": _env,
+    "settings": _settings,
+}
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"apps_problems": apps_problems, "apps_complete": apps_complete}

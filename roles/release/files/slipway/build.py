@@ -1,0 +1,185 @@
+"""Building a release: everything that it needs to run, complete before it gets its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from slipway import durable, envfile, process, venv
+from slipway.errors import BAD_REQUEST, SlipwayError
+from slipway.layout import Layout
+from slipway.spec import Spec
+
+RECORD = "release.json"
+_BUILDING = ".building-"
+
+
+def release_id(spec: Spec) -> str:
+    """The id of what `spec` describes on this host: a hash of everything that makes it.
+
+    The host's own part of it is the interpreter and the server's configuration and units; change one of them and the
+    next deploy is a new release, switched to and rolled back like any other.
+    """
+    files = {path: _digest(path) for path in (*spec.config_files, *spec.unit_files)}
+    content = {**spec.content(), "files": files, "python": venv.python_tag(spec.python)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise SlipwayError(
+            f"{path} is missing on this host.", hint="Run the whole site.yml once: it installs the app's server."
+        ) from None
+
+
+def is_complete(layout: Layout, release: str) -> bool:
+    return (layout.release(release) / RECORD).is_file()
+
+
+def record(layout: Layout, release: str) -> dict[str, object]:
+    """What a release says of itself.
+
+    Raises:
+        SlipwayError: there is no such release.
+    """
+    try:
+        data = json.loads((layout.release(release) / RECORD).read_text())
+    except FileNotFoundError:
+        raise SlipwayError(
+            f"{layout.app} has no release {release}.",
+            hint=f"See which it has: slipway releases {layout.app}",
+            code=BAD_REQUEST,
+        ) from None
+    assert isinstance(data, dict)
+    return data
+
+
+def build(layout: Layout, spec: Spec, release: str, archive: Path) -> None:
+    """Build a release from an archive of its source.
+
+    The order is what survives a power cut: build under a temporary name, sync it, rename it, sync the parent.
+
+    Raises:
+        SlipwayError: something that the spec names is missing, or the dependencies did not install.
+    """
+    gid = process.group_id(layout.app)
+    final = layout.release(release)
+    work = layout.releases / f"{_BUILDING}{release}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o711)
+    work.chmod(0o711)
+    _unpack(archive, work / "src")
+    environment = venv.ensure(layout.venvs, work / "src" / spec.requirements, spec.python, gid=gid)
+    (work / "venv").symlink_to(Path("../../venvs") / environment.name)
+    (work / "app.sock").symlink_to(layout.socket(release))
+    for path in spec.config_files:
+        durable.write_file(work / Path(path).name, Path(path).read_bytes(), mode=0o640, gid=gid)
+    durable.write_file(work / spec.settings.filename, spec.settings.content, mode=0o640, gid=gid)
+    variables = _environment(spec, final, release)
+    durable.write_file(work / "env", envfile.dump(variables).encode(), mode=0o600)
+    _link_shared(layout, spec, work / "src")
+    _copy_static(spec, work)
+    _compile(work / "src", environment)
+    _protect(work / "src", gid)
+    summary = {
+        "id": release,
+        "built": datetime.now(UTC).isoformat(timespec="seconds"),
+        "venv": environment.name,
+        "spec": spec.public(),
+    }
+    durable.write_file(work / RECORD, json.dumps(summary, indent=2, sort_keys=True).encode() + b"\n")
+    durable.sync_tree(work)
+    # Only an incomplete directory can stand here, left by hand: a complete one is never built again.
+    shutil.rmtree(final, ignore_errors=True)
+    durable.rename(work, final)
+
+
+def clean(layout: Layout) -> None:
+    """Remove what a build that died has left."""
+    for path in layout.releases.glob(f"{_BUILDING}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _environment(spec: Spec, final: Path, release: str) -> dict[str, str]:
+    base = {
+        "HOME": str(final.parent.parent / "shared"),
+        "LANG": "C.UTF-8",
+        "PATH": f"{final}/venv/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "VIRTUAL_ENV": f"{final}/venv",
+    }
+    own = {"RELEASE_ID": release, spec.settings.variable: str(final / spec.settings.filename)}
+    return {**base, **spec.env, **own}
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Extract regular files, directories and links that stay inside; the packer writes nothing else."""
+    target.mkdir()
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                pointed = os.path.normpath(os.path.join(os.path.dirname(member.name), member.linkname))
+                inside = not os.path.normpath(member.name).startswith(("/", ".."))
+                link_inside = not member.issym() or not (os.path.isabs(member.linkname) or pointed.startswith(".."))
+                if not (inside and link_inside and (member.isreg() or member.isdir() or member.issym())):
+                    raise SlipwayError(f"source: {member.name} is not a file or link inside the source", code=BAD_REQUEST)
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                tar.extract(member, target)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise SlipwayError(f"The archive of the source cannot be read: {error}") from None
+
+
+def _link_shared(layout: Layout, spec: Spec, source: Path) -> None:
+    for name in spec.shared:
+        link, target = source / name, layout.shared / name
+        if not target.is_dir():
+            raise SlipwayError(f"shared: {target} is missing.", hint="Run the whole site.yml once: it makes it.")
+        if link.is_dir() and not link.is_symlink() and not any(link.iterdir()):
+            link.rmdir()
+        if link.exists():
+            raise SlipwayError(
+                f"shared: the source itself holds {name}, which is to be kept in shared/",
+                hint=f"Take {name} out of the source (into .gitignore), or out of shared.",
+                code=BAD_REQUEST,
+            )
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+
+
+def _copy_static(spec: Spec, work: Path) -> None:
+    """The web server's own copy: it may read nothing else of the source."""
+    target = work / "static"
+    if spec.static:
+        source = work / "src" / spec.static
+        if not source.is_dir():
+            raise SlipwayError(f"static.path: the source holds no directory {spec.static}", code=BAD_REQUEST)
+        shutil.copytree(source, target)
+    else:
+        target.mkdir()
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _compile(source: Path, environment: Path) -> None:
+    # Its exit code says only that some file does not compile, which may be a template for another Python; whether
+    # the app itself works is for the health gate to find out.
+    command = [environment / "bin/python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "."]
+    subprocess.run(command, cwd=source, capture_output=True)
+
+
+def _protect(source: Path, gid: int) -> None:
+    """The source belongs to root and its app may read it, so that an app cannot change its own code."""
+    for path in (source, *source.rglob("*")):
+        os.chown(path, 0 if os.geteuid() == 0 else -1, gid, follow_symlinks=False)
+        if not path.is_symlink():
+            executable = path.is_dir() or os.access(path, os.X_OK) and path.stat().st_mode & 0o111
+            path.chmod(0o750 if executable else 0o640)

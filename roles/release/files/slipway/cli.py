@@ -1,0 +1,170 @@
+"""The `slipway` command."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from slipway import build, history, process, spec, transaction, units
+from slipway.errors import BAD_REQUEST, FAILED, SlipwayError
+from slipway.layout import APP_NAME, RELEASE_ID, Layout, apps
+
+_DESCRIPTION = "Releases of the Flask apps on this host: see them, roll one back, read its logs, run a command in it."
+_EPILOG = "Exit codes: 0 done, 1 failed, 2 bad request, 3 another deploy holds the lock, 4 a release is not healthy."
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("slipway", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, text: str, *, app: bool = True) -> argparse.ArgumentParser:
+        command = verbs.add_parser(name, help=text, description=text)
+        if app:
+            command.add_argument("app", metavar="APP", type=_app)
+        return command
+
+    verb("status", "what serves, and whether it runs", app=False)
+    verb("releases", "the releases on disk, oldest first")
+    command = verb("rollback", "switch back to the previous good release, or to a named one")
+    command.add_argument("release", metavar="RELEASE", nargs="?", type=_release)
+    command = verb("logs", "the log of the release that serves")
+    command.add_argument("-f", "--follow", action="store_true", help="go on as new lines come")
+    command.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")
+    command = verb("run", "run a command with the app's user, environment and settings")
+    command.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+    verb("start", "start the release that `current` names (systemd does this at boot)")
+    verb("stop", "stop every instance")
+    command = verb("plan", "read deploy requests as a JSON list from standard input; say what would change", app=False)
+    command = verb("deploy", "read one deploy request as JSON from standard input and carry it out", app=False)
+    command.add_argument("--archive", type=Path, help="the source as a tar archive")
+    return parser
+
+
+def _app(name: str) -> str:
+    if not APP_NAME.fullmatch(name) or name not in apps():
+        known = ", ".join(apps()) or "none yet"
+        raise argparse.ArgumentTypeError(f"no app {name!r} on this host (there are: {known})")
+    return name
+
+
+def _release(name: str) -> str:
+    if not RELEASE_ID.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{name!r} is no release id: 12 digits and letters a to f")
+    return name
+
+
+def _actor() -> str:
+    return f"{os.environ.get('SUDO_USER') or getpass.getuser()} on the host"
+
+
+def _status() -> list[dict[str, Any]]:
+    rows = []
+    for app in apps():
+        layout = Layout(app)
+        current = layout.current_id()
+        running = current is not None and units.is_active(app, current)
+        rows.append({"app": app, "release": current, "running": running, "previous": history.previous(layout)})
+    return rows
+
+
+def _releases(app: str) -> list[dict[str, Any]]:
+    layout = Layout(app)
+    current = layout.current_id()
+    rows = []
+    for path in layout.releases.iterdir():
+        if build.is_complete(layout, path.name):
+            record: dict[str, Any] = build.record(layout, path.name)
+            state = "serving" if path.name == current else "failed" if history.is_failed(layout, path.name) else "good"
+            revision = record["spec"]["revision"] or "-"
+            rows.append({"release": path.name, "built": record["built"], "revision": revision[:12], "state": state})
+    return sorted(rows, key=lambda row: str(row["built"]))
+
+
+def _run(app: str, command: list[str]) -> int:
+    layout = Layout(app)
+    release = layout.current_id()
+    if release is None:
+        raise SlipwayError(f"{app} has no release yet.")
+    if not command:
+        raise SlipwayError("Name a command, for example: slipway run APP flask shell", code=BAD_REQUEST)
+    return process.interactive(app, layout.release(release), command)
+
+
+def _logs(app: str, *, follow: bool, lines: int) -> int:
+    # All instances of the app: the lines around a switch come from two of them.
+    command = ["journalctl", "--unit", f"{app}@*.service", "--lines", str(lines), "--output=short-iso"]
+    os.execvp(command[0], [*command, "--follow"] if follow else [*command, "--no-pager"])
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "none yet"
+    cells = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return "-" if value is None else str(value)
+
+
+def _dispatch(arguments: argparse.Namespace) -> Any:
+    match arguments.verb:
+        case "status":
+            return _status()
+        case "releases":
+            return _releases(arguments.app)
+        case "rollback":
+            return transaction.rollback(arguments.app, arguments.release, actor=_actor())
+        case "logs":
+            return _logs(arguments.app, follow=arguments.follow, lines=arguments.lines)
+        case "run":
+            return _run(arguments.app, arguments.command)
+        case "start":
+            return transaction.start(arguments.app)
+        case "stop":
+            return transaction.stop(arguments.app)
+        case "plan":
+            return [transaction.plan(spec.parse(json.dumps(request))) for request in json.load(sys.stdin)]
+        case "deploy":
+            return transaction.deploy(spec.parse(sys.stdin.read()), arguments.archive)
+    raise AssertionError(arguments.verb)
+
+
+def _print(result: Any, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, sort_keys=True))
+    elif isinstance(result, list):
+        print(_table(result))
+    elif isinstance(result, dict):
+        before = f" (before: {result['previous']})" if result["previous"] else ""
+        verb = "now serves" if result["changed"] else "already serves"
+        print(f"{result['app']} {verb} release {result['release']}{before}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code (see `slipway --help`)."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        result = _dispatch(parsed)
+    except SlipwayError as error:
+        if parsed.json:
+            print(json.dumps({"failed": True, "msg": str(error), "code": error.code}))
+        else:
+            print(f"slipway: {error}", file=sys.stderr)
+        return error.code
+    except PermissionError as error:
+        print(f"slipway: {error}. Run it as root: sudo slipway …", file=sys.stderr)
+        return FAILED
+    if isinstance(result, int):
+        return result
+    _print(result, as_json=parsed.json)
+    return 0

@@ -1,0 +1,298 @@
+"""The release transaction.
+
+Everything up to the switch leaves what serves untouched; the switch is one rename; everything after it can be undone
+by renaming back. Killed at any point, the host serves one whole release and boots into it, and `recover`, run first
+by the next transaction, finishes what was switched or clears away what was not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slipway import build, durable, history, lock, probe, process, prune, units
+from slipway.errors import UNHEALTHY, SlipwayError
+from slipway.layout import Layout
+from slipway.spec import Spec, from_public
+
+
+@dataclass
+class Run:
+    """One attempt: what it is about and how long each step of it took."""
+
+    layout: Layout
+    spec: Spec
+    action: str
+    release: str
+    previous: str | None
+    steps: dict[str, float] = field(default_factory=dict)
+    output: list[str] = field(default_factory=list)
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """Note which step is under way, on disk, then do it."""
+        intent = {"action": self.action, "release": self.release, "previous": self.previous, "step": name}
+        durable.write_file(self.layout.transaction, json.dumps(intent).encode())
+        began = time.monotonic()
+        result = work()
+        self.steps[name] = round(time.monotonic() - began, 3)
+        return result
+
+
+def plan(spec: Spec) -> dict[str, Any]:
+    """Say what a deploy would do, changing nothing.
+
+    Returns:
+        `release`, `current` (ids), `present` (already built), `changed` (whether a deploy would change anything).
+    """
+    layout = Layout(spec.app)
+    release = build.release_id(spec)
+    current = layout.current_id()
+    settled = current == release and units.is_active(spec.app, release) and not layout.transaction.exists()
+    return {
+        "app": spec.app,
+        "release": release,
+        "current": current,
+        "present": build.is_complete(layout, release),
+        "changed": not settled,
+    }
+
+
+def deploy(spec: Spec, archive: Path | None) -> dict[str, Any]:
+    """Build where needed, migrate, check, switch, retire the old instance, prune.
+
+    Args:
+        spec: the app.
+        archive: its source; None where the release is known to be built.
+
+    Raises:
+        SlipwayError: it failed, and what had been serving is serving.
+    """
+    layout = Layout(spec.app)
+    _require_layout(layout)
+    with lock.held(layout, actor=spec.actor, timeout=spec.lock_timeout):
+        recover(layout)
+        release = build.release_id(spec)
+        run = Run(layout, spec, "deploy", release, layout.current_id())
+        with _attempt(run):
+            if not build.is_complete(layout, release):
+                if archive is None:
+                    raise SlipwayError(f"Release {release} is not built on this host and no source was sent.")
+                run.step("build", lambda: build.build(layout, spec, release, archive))
+            history.clear_failed(layout, release)
+            if spec.release_command and release != run.previous:
+                run.output = run.step("release_command", lambda: _release_command(run))
+            _switch(run)
+        return _settle(run)
+
+
+def rollback(app: str, wanted: str | None, *, actor: str) -> dict[str, Any]:
+    """Switch back to an earlier release, through the same gate as a deploy.
+
+    Args:
+        app: the app.
+        wanted: a release id, or None for the previous good one.
+        actor: who asks, for the journal.
+
+    Raises:
+        SlipwayError: there is nothing to go back to, or it is not healthy; what had been serving is serving.
+    """
+    layout = Layout(app)
+    _require_layout(layout)
+    with lock.held(layout, actor=actor, timeout=60):
+        recover(layout)
+        release = history.rollback_target(layout, wanted)
+        spec = _recorded_spec(layout, release)
+        run = Run(layout, spec, "rollback", release, layout.current_id())
+        if release == run.previous:
+            return _result(run, changed=False)
+        with _attempt(run):
+            _switch(run)
+        return _settle(run)
+
+
+def start(app: str) -> None:
+    """Start the release that `current` names: what systemd calls at boot."""
+    layout = Layout(app)
+    release = layout.current_id()
+    if release is not None:
+        units.start(app, release)
+
+
+def stop(app: str) -> None:
+    """Stop every instance of an app: what systemd calls when the app's own unit is stopped."""
+    for release in units.instances(app):
+        units.stop(app, release)
+
+
+def recover(layout: Layout) -> None:
+    """Put right what a transaction that died has left; call it with the lock held."""
+    build.clean(layout)
+    if not layout.transaction.exists():
+        return
+    try:
+        intent = json.loads(layout.transaction.read_text())
+    except ValueError:
+        intent = {}
+    current, release, previous = layout.current_id(), intent.get("release"), intent.get("previous")
+    if current is not None:
+        try:
+            _bring_up(layout, current, _recorded_spec(layout, current))
+        except SlipwayError as error:
+            # Switched, but never asked through the web server: what served before is the one that is known to work.
+            if current == release and previous and build.is_complete(layout, previous):
+                history.mark_failed(layout, current, error.message)
+                units.start(layout.app, previous)
+                durable.replace_link(layout.current, f"releases/{previous}")
+    if intent.get("action") and release == layout.current_id() != previous:
+        history.write(layout, action=intent["action"], release=release, previous=previous, result="ok", recovered=True)
+    else:
+        history.write(layout, action=intent.get("action"), release=release, result="interrupted", step=intent.get("step"))
+    _retire_others(layout)
+    layout.transaction.unlink()
+
+
+def _switch(run: Run) -> None:
+    layout, spec, release = run.layout, run.spec, run.release
+    run.step("start", lambda: _bring_up(layout, release, spec))
+    if release != run.previous:
+        run.step("switch", lambda: durable.replace_link(layout.current, f"releases/{release}"))
+    if spec.front:
+        run.step("front", lambda: _ask_front(run))
+
+
+def _settle(run: Run) -> dict[str, Any]:
+    """After the switch is proven: nothing here can undo it."""
+    run.step("retire", lambda: _retire_others(run.layout))
+    units.enable_boot(run.layout.app)
+    history.write(
+        run.layout,
+        action=run.action,
+        release=run.release,
+        previous=run.previous,
+        revision=run.spec.revision,
+        by=run.spec.actor,
+        result="ok",
+        steps=run.steps,
+    )
+    run.step("prune", lambda: prune.prune(run.layout, run.spec.keep))
+    run.layout.transaction.unlink()
+    return _result(run, changed=True)
+
+
+def _result(run: Run, *, changed: bool) -> dict[str, Any]:
+    return {
+        "app": run.layout.app,
+        "release": run.release,
+        "previous": run.previous,
+        "changed": changed,
+        "steps": run.steps,
+        "output": run.output,
+    }
+
+
+class _attempt:
+    """Undo an attempt that fails: the link goes back, the new instance stops, the release is marked, the journal told."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        run, layout = self._run, self._run.layout
+        if run.previous is not None and layout.current_id() != run.previous:
+            durable.replace_link(layout.current, f"releases/{run.previous}")
+        elif run.previous is None and layout.current.is_symlink():
+            os.unlink(layout.current)
+        if run.release != run.previous:
+            units.drain(layout, run.release)
+            units.stop(layout.app, run.release)
+            history.mark_failed(layout, run.release, str(error).splitlines()[0] if str(error) else type(error).__name__)
+        reason = error.message if isinstance(error, SlipwayError) else f"{type(error).__name__}: {error}"
+        history.write(
+            layout,
+            action=run.action,
+            release=run.release,
+            previous=run.previous,
+            revision=run.spec.revision,
+            by=run.spec.actor,
+            result="failed",
+            reason=reason,
+            steps=run.steps,
+        )
+        layout.transaction.unlink(missing_ok=True)
+        if isinstance(error, SlipwayError):
+            error.hint = " ".join(part for part in (error.hint, _still_serving(run)) if part)
+
+
+def _still_serving(run: Run) -> str:
+    if run.previous is None:
+        return "Nothing was serving before, and nothing is now."
+    return f"Release {run.previous} is still serving; nothing that visitors see has changed."
+
+
+def _require_layout(layout: Layout) -> None:
+    if not layout.releases.is_dir():
+        raise SlipwayError(
+            f"There is no app {layout.app} on this host.", hint="Run the whole site.yml once: it makes its directories."
+        )
+
+
+def _recorded_spec(layout: Layout, release: str) -> Spec:
+    data = build.record(layout, release)["spec"]
+    assert isinstance(data, dict)
+    return from_public(data)
+
+
+def _release_command(run: Run) -> list[str]:
+    return process.run(
+        run.layout.app,
+        run.layout.release(run.release),
+        run.spec.release_command,
+        timeout=run.spec.release_timeout,
+        name="release_command",
+    )
+
+
+def _bring_up(layout: Layout, release: str, spec: Spec) -> None:
+    """Start a release's instance and ask its own socket until it is healthy."""
+    began = time.time()
+    units.start(layout.app, release)
+    before = units.crashes(layout.app, release)
+    try:
+        probe.gate(
+            spec.health,
+            probe.ask_socket(layout.socket(release), spec.health),
+            where=f"the new instance {units.service(layout.app, release)}",
+            crashed=lambda: units.crashes(layout.app, release) > min(before, 1_000_000),
+        )
+    except SlipwayError as error:
+        error.log = units.log_tail(layout.app, release, since=began)
+        raise
+
+
+def _ask_front(run: Run) -> None:
+    health = run.spec.health
+    answer = probe.ask_front(run.spec.front, health)(health.timeout, lambda: False)
+    if not probe.accepts(health, answer):
+        raise SlipwayError(
+            f"After the switch, the web server at {run.spec.front} answered GET {health.path} for {health.host} "
+            f"with {answer}; the app itself is healthy.",
+            hint="The switch was undone. Look at the web server: journalctl -u nginx, nginx -t.",
+            code=UNHEALTHY,
+        )
+
+
+def _retire_others(layout: Layout) -> None:
+    current = layout.current_id()
+    for release in units.instances(layout.app) - {current or ""}:
+        units.drain(layout, release)
+        units.stop(layout.app, release)

@@ -1,0 +1,121 @@
+"""The systemd units of a release, by way of systemctl and journalctl."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from slipway.errors import UNHEALTHY, SlipwayError
+from slipway.layout import Layout
+
+LOG_LINES = 20
+
+
+def service(app: str, release: str) -> str:
+    return f"{app}@{release}.service"
+
+
+def _socket(app: str, release: str) -> str:
+    return f"{app}@{release}.socket"
+
+
+def start(app: str, release: str) -> None:
+    """Start the socket and the instance of a release; does nothing where they run.
+
+    `Type=notify` says ready before any worker has booted: a return means that the server started, not that the app
+    works. Ask the socket.
+
+    Raises:
+        SlipwayError: the server did not start; with its last log lines.
+    """
+    began = time.time()
+    result = subprocess.run(
+        ["systemctl", "start", _socket(app, release), service(app, release)], capture_output=True, text=True
+    )
+    if result.returncode:
+        raise SlipwayError(
+            f"{service(app, release)} did not start.",
+            hint="" if is_known(app) else result.stderr.strip(),
+            log=log_tail(app, release, since=began),
+            code=UNHEALTHY,
+        )
+
+
+def stop(app: str, release: str) -> None:
+    """Stop an instance gracefully (SIGTERM, then its TimeoutStopSec) and forget a failed state."""
+    names = [_socket(app, release), service(app, release)]
+    subprocess.run(["systemctl", "stop", *names], capture_output=True)
+    subprocess.run(["systemctl", "reset-failed", *names], capture_output=True)
+
+
+def enable_boot(app: str) -> None:
+    """Bring the app's own unit, which starts `current` at boot, into line with what runs."""
+    subprocess.run(["systemctl", "start", f"{app}.service"], capture_output=True)
+
+
+def is_known(app: str) -> bool:
+    """Whether the app's unit files are installed."""
+    result = subprocess.run(
+        ["systemctl", "list-unit-files", "--no-legend", f"{app}@.service"], capture_output=True, text=True
+    )
+    return bool(result.stdout.strip())
+
+
+def is_active(app: str, release: str) -> bool:
+    return subprocess.run(["systemctl", "is-active", "--quiet", service(app, release)]).returncode == 0
+
+
+def crashes(app: str, release: str) -> int:
+    """How often systemd has had to restart the instance; a large number where it has given up."""
+    result = subprocess.run(
+        ["systemctl", "show", "--property=ActiveState,NRestarts", service(app, release)], capture_output=True, text=True
+    )
+    state = dict(line.split("=", 1) for line in result.stdout.splitlines())
+    if state.get("ActiveState") in {"failed", "inactive"}:
+        return sys.maxsize
+    return int(state.get("NRestarts", 0))
+
+
+def instances(app: str) -> set[str]:
+    """The ids of all releases of which systemd holds a running or failed unit."""
+    result = subprocess.run(
+        ["systemctl", "list-units", "--all", "--output=json", f"{app}@*.service", f"{app}@*.socket"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    units = json.loads(result.stdout or "[]")
+    return {
+        unit["unit"].partition("@")[2].rpartition(".")[0] for unit in units if unit["active"] != "inactive"
+    }
+
+
+def queued(path: str) -> int:
+    """Connections that wait in a listening Unix socket's queue; 0 where nothing listens there."""
+    result = subprocess.run(["ss", "-H", "-x", "-l"], capture_output=True, text=True, check=True)
+    for line in result.stdout.splitlines():
+        fields = line.split()
+        if len(fields) > 4 and fields[4] == path:
+            return int(fields[2])
+    return 0
+
+
+def drain(layout: Layout, release: str, *, timeout: float = 30) -> None:
+    """Wait until nobody waits at a release's socket any more.
+
+    Two empty readings in a row: a proxy may have resolved `current` just before the switch and connect just after.
+    """
+    deadline = time.monotonic() + timeout
+    empty = 0
+    while empty < 2 and time.monotonic() < deadline:
+        empty = 0 if queued(str(layout.socket(release))) else empty + 1
+        time.sleep(0.1)
+
+
+def log_tail(app: str, release: str, *, since: float, lines: int = LOG_LINES) -> list[str]:
+    """The instance's last journal lines since a time (seconds since the epoch)."""
+    command = ["journalctl", "--unit", service(app, release), "--since", f"@{since:.6f}", "--lines", str(lines)]
+    result = subprocess.run([*command, "--no-pager", "--quiet", "--output=cat"], capture_output=True, text=True)
+    return result.stdout.splitlines()

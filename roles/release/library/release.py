@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: the Slipway contributors
+"""Calls the `slipway` program on the host; the action plugin of the same name is what tasks talk to."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: release
+short_description: Deploy releases of Flask apps, or roll one back
+description:
+  - Packs each app's source on the controller, sends it only where the host does not hold that release yet, and lets
+    the C(slipway) program on the host carry out the release transaction.
+  - The action plugin takes O(apps) or O(app); the other options are what it passes to the host.
+options:
+  state:
+    description:
+      - V(deployed) makes each app serve the release that O(apps) describes.
+      - V(rolled_back) makes O(app) serve an earlier release.
+      - V(listed) reports what serves, changing nothing.
+    type: str
+    choices: [deployed, rolled_back, listed]
+    default: deployed
+  apps:
+    description: The apps, by name; see C(release_apps) of the role.
+    type: dict
+    default: {}
+  options:
+    description: What holds for every app; the role's other variables.
+    type: dict
+    default: {}
+  app:
+    description: The app to roll back.
+    type: str
+  release:
+    description: The release to roll back to; without it, the good one before the serving one.
+    type: str
+  arguments:
+    description: Set by the action plugin. The arguments of the C(slipway) program.
+    type: list
+    elements: str
+    default: []
+  request:
+    description: Set by the action plugin. What the program reads from its standard input.
+    type: str
+    default: ""
+  program:
+    description: Set by the action plugin. The program itself, base64-encoded, where the host is to install it.
+    type: str
+  program_digest:
+    description: Set by the action plugin. The SHA-256 that the installed program must have.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Says which apps would change.
+notes:
+  - A failure reports the failing program's last lines; settings and values of environment variables never appear.
+author:
+  - The Slipway contributors
+"""
+
+EXAMPLES = r"""
+- name: Deploy every app
+  release:
+    apps: "{{ release_apps }}"
+
+- name: Go back to the release before the one that serves
+  release:
+    state: rolled_back
+    app: shop
+"""
+
+RETURN = r"""
+releases:
+  description: For each app, the release that serves now, the one before, and whether this run changed it.
+  returned: success
+  type: dict
+  sample: {shop: {release: 3f2a9c1b04d7, previous: 9b1c22d0aa41, changed: true}}
+"""
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+PROGRAM = "/usr/local/bin/slipway"
+
+
+def installed_digest() -> str:
+    """The SHA-256 of the installed program, or an empty string."""
+    try:
+        with open(PROGRAM, "rb") as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def install(module: AnsibleModule, program: bytes) -> None:
+    """Put the program in place in one step."""
+    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(program)
+        os.fchmod(stream.fileno(), 0o755)
+    module.atomic_move(temporary, PROGRAM)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "arguments": {"type": "list", "elements": "str", "default": []},
+            # One string and not a dictionary: Ansible blanks every leaf of a no_log value wherever it meets it, and a
+            # setting such as "1" would blank half of every message.
+            "request": {"type": "str", "default": "", "no_log": True},
+            "program": {"type": "str"},
+            "program_digest": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    arguments, digest = module.params["arguments"], module.params["program_digest"]
+    if digest != installed_digest():
+        if module.params["program"] is None:
+            module.exit_json(changed=False, missing=True)
+        if not module.check_mode:
+            install(module, base64.b64decode(module.params["program"]))
+    code, output, error = module.run_command([PROGRAM, "--json", *arguments], data=module.params["request"])
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        module.fail_json(msg=f"slipway ended with exit code {code}: {error.strip() or output.strip()}")
+    if code:
+        module.fail_json(msg=answer["msg"], code=code)
+    module.exit_json(changed=False, answer=answer)
+
+
+if __name__ == "__main__":
+    main()
