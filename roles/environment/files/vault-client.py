@@ -37,7 +37,7 @@ def is_concerned(environment: str) -> bool:
         command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode(errors="replace")
     except OSError:
         return True
-    words = command.split("\0")[1:] + [os.environ.get("ANSIBLE_INVENTORY", "")]
+    words = [*command.split("\0")[1:], os.environ.get("ANSIBLE_INVENTORY", "")]
     pattern = re.compile(rf"(^|[/@,=]){re.escape(environment)}($|[/@,.])")
     return any(pattern.search(word) for word in words if not word.startswith("environment_name="))
 

@@ -18,16 +18,16 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleFilterError
 
-_SCHEMA = Path(__file__).resolve().parent.parent / "files" / "app.yml"
-_TYPES = {"str": str, "int": int, "dict": dict, "list": list, "bool": bool}
-_WORDS = {"str": "text", "int": "a whole number", "dict": "a dictionary", "list": "a list", "bool": "true or false"}
+_FILES = Path(__file__).resolve().parent.parent / "files"
+_TYPES: dict[str, type] = {"str": str, "int": int, "dict": dict, "list": list, "bool": bool}
+_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "dict": "a dictionary",
+    "list": "a list",
+    "bool": "true or false",
+}
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
-# An app's name is a user, a directory in /srv, a site of nginx and a systemd unit: it may be none that exists.
-_TAKEN = set(
-    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc nobody sshd default nginx ssh "
-    "cron dbus rsyslog postgresql postgres redis redis-server fail2ban nftables chrony networking docker podman getty "
-    "user autovt modprobe container-getty serial-getty console-getty systemd slipway ftp http git".split()
-)
 
 Problems = Iterator[tuple[str, str]]
 
@@ -35,9 +35,12 @@ Problems = Iterator[tuple[str, str]]
 @functools.cache
 def schema() -> dict[str, Any]:
     """The keys that an app may have, from `files/app.yml`."""
-    data = yaml.safe_load(_SCHEMA.read_text())
-    assert isinstance(data, dict)
-    return data
+    return dict(yaml.safe_load((_FILES / "app.yml").read_text()))
+
+
+@functools.cache
+def _reserved_names() -> frozenset[str]:
+    return frozenset(yaml.safe_load((_FILES / "reserved_names.yml").read_text()))
 
 
 def apps_problems(apps: Any) -> list[str]:
@@ -76,7 +79,7 @@ def _app_problems(name: Any, app: Any) -> Problems:
     key = f"apps.{name}"
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         yield key, "a name is 1 to 31 lower-case letters, digits and hyphens, beginning with a letter"
-    elif name in _TAKEN or name.startswith("systemd-"):
+    elif name in _reserved_names() or name.startswith("systemd-"):
         yield key, "that name belongs to the system; choose another"
     if isinstance(app, dict):
         yield from _dict_problems(key, app, schema())
@@ -111,7 +114,7 @@ def _value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
     elif kind == "list":
         yield from _list_problems(key, value, option)
     elif "format" in option:
-        yield from _FORMATS[option["format"]](key, value)
+        yield from FORMATS[option["format"]](key, value)
 
 
 def _list_problems(key: str, value: list[Any], option: dict[str, Any]) -> Problems:
@@ -122,7 +125,7 @@ def _list_problems(key: str, value: list[Any], option: dict[str, Any]) -> Proble
         if not isinstance(item, str):
             yield place, "must be text" + _quote_hint("str", item)
         else:
-            yield from _FORMATS[option["format"]](place, item)
+            yield from FORMATS[option["format"]](place, item)
 
 
 def _quote_hint(kind: str, value: Any) -> str:
@@ -149,9 +152,12 @@ def _domain(key: str, value: str) -> Problems:
     labels = value.split(".")
     good = all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) for label in labels)
     if not good or len(value) > 253 or len(labels) < 2 or labels[-1].isdigit():
-        yield key, (
-            "must be a domain such as shop.example.com: lower-case letters, digits and hyphens, no port, "
-            "no wildcard, no trailing dot; an international one in its xn-- form"
+        yield (
+            key,
+            (
+                "must be a domain such as shop.example.com: lower-case letters, digits and hyphens, no port, "
+                "no wildcard, no trailing dot; an international one in its xn-- form"
+            ),
         )
 
 
@@ -179,7 +185,10 @@ def _env(key: str, value: dict[Any, Any]) -> Problems:
     for name, text in value.items():
         place = f"{key}.{name}"
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            yield place, "an environment variable's name is letters, digits and underscores, not beginning with a digit"
+            yield (
+                place,
+                "an environment variable's name is letters, digits and underscores, not beginning with a digit",
+            )
         elif name.startswith("LD_") or name in {"PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "RELEASE_ID"}:
             yield place, "this variable decides what code runs; Slipway sets it or leaves it out"
         if not isinstance(text, str):
@@ -202,10 +211,13 @@ def _settings(key: str, value: Any) -> Problems:
         if "\0" in value:
             yield key, "holds a NUL character, which no configuration can carry"
     elif not isinstance(value, bool | int | float | None):
-        yield key, f"must be text, a number, true, false, null, a list or a dictionary, and is a {type(value).__name__}"
+        yield (
+            key,
+            f"must be text, a number, true, false, null, a list or a dictionary, and is a {type(value).__name__}",
+        )
 
 
-_FORMATS: dict[str, Callable[[str, Any], Problems]] = {
+FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "text": _text,
     "inside": _inside,
     "wsgi": _wsgi,

@@ -21,7 +21,17 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 # What no release needs and a directory without git cannot tell us to leave out.
-_NEVER = {".git", ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "node_modules", ".env"}
+_NEVER = {
+    ".git",
+    ".venv",
+    "venv",
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    "node_modules",
+    ".env",
+}
 _PROGRAM = Path(__file__).resolve().parent.parent / "files" / "slipway"
 # A fixed time in archives, so that the same content is the same bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -87,9 +97,11 @@ def _walk(root: Path) -> list[str]:
     for directory, folders, files in os.walk(root):
         folders[:] = [name for name in folders if name not in _NEVER]
         links = [name for name in folders if (Path(directory) / name).is_symlink()]
-        for name in (*files, *links):
-            if name not in _NEVER and not name.endswith(".pyc"):
-                names.append(str((Path(directory) / name).relative_to(root)))
+        names += [
+            str((Path(directory) / name).relative_to(root))
+            for name in (*files, *links)
+            if name not in _NEVER and not name.endswith(".pyc")
+        ]
     return sorted(names)
 
 
@@ -104,7 +116,10 @@ def program() -> bytes:
     buffer = io.BytesIO()
     buffer.write(b"#!/usr/bin/python3\n")
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("__main__.py", _EPOCH), b"from slipway.cli import main\n\nraise SystemExit(main())\n")
+        archive.writestr(
+            zipfile.ZipInfo("__main__.py", _EPOCH),
+            b"from slipway.cli import main\n\nraise SystemExit(main())\n",
+        )
         for path in sorted(_PROGRAM.glob("*.py")):
             archive.writestr(zipfile.ZipInfo(f"slipway/{path.name}", _EPOCH), path.read_bytes())
     return buffer.getvalue()
@@ -179,7 +194,11 @@ class ActionModule(ActionBase):
         releases = {}
         for plan in plans:
             name = plan["app"]
-            releases[name] = {"release": plan["release"], "previous": plan["current"], "changed": plan["changed"]}
+            releases[name] = {
+                "release": plan["release"],
+                "previous": plan["current"],
+                "changed": plan["changed"],
+            }
             if plan["changed"] and not self._task.check_mode:
                 releases[name] = self._carry_out(requests[name], None if plan["present"] else sources[name])
         result["releases"] = releases
@@ -193,7 +212,7 @@ class ActionModule(ActionBase):
             with tempfile.TemporaryDirectory() as local:
                 archive = Path(local) / "source.tar.gz"
                 source.pack(archive)
-                path = self._transfer_file(str(archive), self._connection._shell.join_path(remote, archive.name))
+                path = self._transfer_file(str(archive), f"{remote}/{archive.name}")
             return self._slipway(["deploy", "--archive", path], request)
         finally:
             self._remove_tmp_path(remote)

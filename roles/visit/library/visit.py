@@ -10,8 +10,8 @@ module: visit
 short_description: Ask websites over HTTPS at a given address
 description:
   - Connects to O(address) and asks each site under its own name, with its certificate verified, as a browser would.
-  - M(ansible.builtin.uri) cannot connect to one address and verify another name, which is what a host needs whose DNS is
-    not set yet, or which is one of several.
+  - M(ansible.builtin.uri) cannot connect to one address and verify another name, which a host needs whose DNS is not
+    set yet, or which is one of several.
 options:
   address:
     description: The address to connect to.

@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from slipway import durable, envfile, process, venv
 from slipway.errors import BAD_REQUEST, SlipwayError
@@ -36,7 +37,8 @@ def _digest(path: str) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except FileNotFoundError:
         raise SlipwayError(
-            f"{path} is missing on this host.", hint="Run the whole site.yml once: it installs the app's server."
+            f"{path} is missing on this host.",
+            hint="Run the whole site.yml once: it installs the app's server.",
         ) from None
 
 
@@ -44,7 +46,7 @@ def is_complete(layout: Layout, release: str) -> bool:
     return (layout.release(release) / RECORD).is_file()
 
 
-def record(layout: Layout, release: str) -> dict[str, object]:
+def record(layout: Layout, release: str) -> dict[str, Any]:
     """What a release says of itself.
 
     Raises:
@@ -58,8 +60,7 @@ def record(layout: Layout, release: str) -> dict[str, object]:
             hint=f"See which it has: slipway releases {layout.app}",
             code=BAD_REQUEST,
         ) from None
-    assert isinstance(data, dict)
-    return data
+    return dict(data)
 
 
 def build(layout: Layout, spec: Spec, release: str, archive: Path) -> None:
@@ -130,7 +131,9 @@ def _unpack(archive: Path, target: Path) -> None:
                 inside = not os.path.normpath(member.name).startswith(("/", ".."))
                 link_inside = not member.issym() or not (os.path.isabs(member.linkname) or pointed.startswith(".."))
                 if not (inside and link_inside and (member.isreg() or member.isdir() or member.issym())):
-                    raise SlipwayError(f"source: {member.name} is not a file or link inside the source", code=BAD_REQUEST)
+                    raise SlipwayError(
+                        f"source: {member.name} is not a file or link inside the source", code=BAD_REQUEST
+                    )
                 member.uid = member.gid = 0
                 member.uname = member.gname = ""
                 tar.extract(member, target)
@@ -172,7 +175,15 @@ def _copy_static(spec: Spec, work: Path) -> None:
 def _compile(source: Path, environment: Path) -> None:
     # Its exit code says only that some file does not compile, which may be a template for another Python; whether
     # the app itself works is for the health gate to find out.
-    command = [environment / "bin/python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "."]
+    command = [
+        str(environment / "bin/python"),
+        "-m",
+        "compileall",
+        "-q",
+        "--invalidation-mode",
+        "unchecked-hash",
+        ".",
+    ]
     subprocess.run(command, cwd=source, capture_output=True)
 
 
@@ -181,5 +192,5 @@ def _protect(source: Path, gid: int) -> None:
     for path in (source, *source.rglob("*")):
         os.chown(path, 0 if os.geteuid() == 0 else -1, gid, follow_symlinks=False)
         if not path.is_symlink():
-            executable = path.is_dir() or os.access(path, os.X_OK) and path.stat().st_mode & 0o111
+            executable = path.is_dir() or path.stat().st_mode & 0o111
             path.chmod(0o750 if executable else 0o640)

@@ -6,7 +6,9 @@ import argparse
 import getpass
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ def _releases(app: str) -> list[dict[str, Any]]:
     rows = []
     for path in layout.releases.iterdir():
         if build.is_complete(layout, path.name):
-            record: dict[str, Any] = build.record(layout, path.name)
+            record = build.record(layout, path.name)
             state = "serving" if path.name == current else "failed" if history.is_failed(layout, path.name) else "good"
             revision = record["spec"]["revision"] or "-"
             rows.append({"release": path.name, "built": record["built"], "revision": revision[:12], "state": state})
@@ -99,7 +101,8 @@ def _run(app: str, command: list[str]) -> int:
 def _logs(app: str, *, follow: bool, lines: int) -> int:
     # All instances of the app: the lines around a switch come from two of them.
     command = ["journalctl", "--unit", f"{app}@*.service", "--lines", str(lines), "--output=short-iso"]
-    os.execvp(command[0], [*command, "--follow"] if follow else [*command, "--no-pager"])
+    command.append("--follow" if follow else "--no-pager")
+    return subprocess.run(command).returncode
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -107,7 +110,9 @@ def _table(rows: list[dict[str, Any]]) -> str:
         return "none yet"
     cells = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )
 
 
 def _cell(value: Any) -> str:
@@ -116,27 +121,17 @@ def _cell(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _dispatch(arguments: argparse.Namespace) -> Any:
-    match arguments.verb:
-        case "status":
-            return _status()
-        case "releases":
-            return _releases(arguments.app)
-        case "rollback":
-            return transaction.rollback(arguments.app, arguments.release, actor=_actor())
-        case "logs":
-            return _logs(arguments.app, follow=arguments.follow, lines=arguments.lines)
-        case "run":
-            return _run(arguments.app, arguments.command)
-        case "start":
-            return transaction.start(arguments.app)
-        case "stop":
-            return transaction.stop(arguments.app)
-        case "plan":
-            return [transaction.plan(spec.parse(json.dumps(request))) for request in json.load(sys.stdin)]
-        case "deploy":
-            return transaction.deploy(spec.parse(sys.stdin.read()), arguments.archive)
-    raise AssertionError(arguments.verb)
+_VERBS: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "status": lambda _: _status(),
+    "releases": lambda given: _releases(given.app),
+    "rollback": lambda given: transaction.rollback(given.app, given.release, actor=_actor()),
+    "logs": lambda given: _logs(given.app, follow=given.follow, lines=given.lines),
+    "run": lambda given: _run(given.app, given.command),
+    "start": lambda given: transaction.start(given.app),
+    "stop": lambda given: transaction.stop(given.app),
+    "plan": lambda _: [transaction.plan(spec.parse(json.dumps(request))) for request in json.load(sys.stdin)],
+    "deploy": lambda given: transaction.deploy(spec.parse(sys.stdin.read()), given.archive),
+}
 
 
 def _print(result: Any, *, as_json: bool) -> None:
@@ -154,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code (see `slipway --help`)."""
     parsed = _parser().parse_args(arguments)
     try:
-        result = _dispatch(parsed)
+        result = _VERBS[parsed.verb](parsed)
     except SlipwayError as error:
         if parsed.json:
             print(json.dumps({"failed": True, "msg": str(error), "code": error.code}))

@@ -77,4 +77,6 @@ def apps() -> list[str]:
     """The names of all apps on this host, sorted."""
     if not ROOT.is_dir():
         return []
-    return sorted(path.name for path in ROOT.iterdir() if APP_NAME.fullmatch(path.name) and (path / "releases").is_dir())
+    return sorted(
+        path.name for path in ROOT.iterdir() if APP_NAME.fullmatch(path.name) and (path / "releases").is_dir()
+    )

@@ -145,7 +145,7 @@ def _hint(health: Health, answer: Answer, *, dead: bool) -> str:
         return "The app stopped at boot: its output above says why."
     if 300 <= answer.status < 400:
         return (
-            f"The app redirects its health check to {answer.location or 'another page'}. Answer {health.path} directly, "
+            f"The app redirects its health check to {answer.location or 'another page'}. Answer {health.path} itself, "
             "or name another page in health.path; if it redirects to https, let it trust X-Forwarded-Proto."
         )
     if answer.status == 400:

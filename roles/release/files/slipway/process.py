@@ -31,7 +31,8 @@ def group_id(app: str) -> int:
         return grp.getgrnam(app).gr_gid
     except KeyError:
         raise SlipwayError(
-            f"There is no user {app} on this host.", hint="Run the whole site.yml once: it makes the app's user."
+            f"There is no user {app} on this host.",
+            hint="Run the whole site.yml once: it makes the app's user.",
         ) from None
 
 
@@ -71,7 +72,8 @@ def run(app: str, release: Path, command: str, *, timeout: float, name: str) -> 
         )
     except FileNotFoundError:
         raise SlipwayError(
-            f"{name}: there is no command {argv[0]!r}.", hint="Is the package that brings it in the dependency lock?"
+            f"{name}: there is no command {argv[0]!r}.",
+            hint="Is the package that brings it in the dependency lock?",
         ) from None
     try:
         output, _ = process.communicate(timeout=timeout)

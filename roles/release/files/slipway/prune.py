@@ -19,7 +19,12 @@ def prune(layout: Layout, keep: int) -> list[str]:
     Returns:
         The ids that were removed, sorted.
     """
-    stay = {*history.deployed(layout)[-keep:], layout.current_id(), history.previous(layout), *units.instances(layout.app)}
+    stay = {
+        *history.deployed(layout)[-keep:],
+        layout.current_id(),
+        history.previous(layout),
+        *units.instances(layout.app),
+    }
     removed = []
     for path in layout.releases.iterdir():
         if RELEASE_ID.fullmatch(path.name) and path.name not in stay:

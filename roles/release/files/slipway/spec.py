@@ -142,7 +142,11 @@ def _check(spec: Spec) -> None:
 
     if not APP_NAME.fullmatch(spec.app):
         raise refuse("app", "must be 1 to 31 lower-case letters, digits and hyphens, beginning with a letter")
-    for key, path in (("requirements", spec.requirements), ("static", spec.static), *(("shared", s) for s in spec.shared)):
+    for key, path in (
+        ("requirements", spec.requirements),
+        ("static", spec.static),
+        *(("shared", s) for s in spec.shared),
+    ):
         if path.startswith(("/", "-")) or ".." in path.split("/") or "\0" in path:
             raise refuse(key, f"{path!r} must be a path inside the source")
     if "/" in spec.settings.filename or not spec.settings.filename.startswith("settings."):

@@ -7,10 +7,10 @@ by the next transaction, finishes what was switched or clears away what was not.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,7 +151,13 @@ def recover(layout: Layout) -> None:
     if intent.get("action") and release == layout.current_id() != previous:
         history.write(layout, action=intent["action"], release=release, previous=previous, result="ok", recovered=True)
     else:
-        history.write(layout, action=intent.get("action"), release=release, result="interrupted", step=intent.get("step"))
+        history.write(
+            layout,
+            action=intent.get("action"),
+            release=release,
+            result="interrupted",
+            step=intent.get("step"),
+        )
     _retire_others(layout)
     layout.transaction.unlink()
 
@@ -169,16 +175,7 @@ def _settle(run: Run) -> dict[str, Any]:
     """After the switch is proven: nothing here can undo it."""
     run.step("retire", lambda: _retire_others(run.layout))
     units.enable_boot(run.layout.app)
-    history.write(
-        run.layout,
-        action=run.action,
-        release=run.release,
-        previous=run.previous,
-        revision=run.spec.revision,
-        by=run.spec.actor,
-        result="ok",
-        steps=run.steps,
-    )
+    _note(run, result="ok")
     run.step("prune", lambda: prune.prune(run.layout, run.spec.keep))
     run.layout.transaction.unlink()
     return _result(run, changed=True)
@@ -195,42 +192,45 @@ def _result(run: Run, *, changed: bool) -> dict[str, Any]:
     }
 
 
-class _attempt:
-    """Undo an attempt that fails: the link goes back, the new instance stops, the release is marked, the journal told."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            return
-        run, layout = self._run, self._run.layout
-        if run.previous is not None and layout.current_id() != run.previous:
-            durable.replace_link(layout.current, f"releases/{run.previous}")
-        elif run.previous is None and layout.current.is_symlink():
-            os.unlink(layout.current)
-        if run.release != run.previous:
-            units.drain(layout, run.release)
-            units.stop(layout.app, run.release)
-            history.mark_failed(layout, run.release, str(error).splitlines()[0] if str(error) else type(error).__name__)
+@contextlib.contextmanager
+def _attempt(run: Run) -> Iterator[None]:
+    """Undo an attempt that fails: the link goes back, the new instance stops, the release is marked."""
+    try:
+        yield
+    except BaseException as error:
+        _undo(run)
         reason = error.message if isinstance(error, SlipwayError) else f"{type(error).__name__}: {error}"
-        history.write(
-            layout,
-            action=run.action,
-            release=run.release,
-            previous=run.previous,
-            revision=run.spec.revision,
-            by=run.spec.actor,
-            result="failed",
-            reason=reason,
-            steps=run.steps,
-        )
-        layout.transaction.unlink(missing_ok=True)
+        if run.release != run.previous:
+            history.mark_failed(run.layout, run.release, reason)
+        _note(run, result="failed", reason=reason)
+        run.layout.transaction.unlink(missing_ok=True)
         if isinstance(error, SlipwayError):
             error.hint = " ".join(part for part in (error.hint, _still_serving(run)) if part)
+        raise
+
+
+def _undo(run: Run) -> None:
+    layout = run.layout
+    if run.previous is not None and layout.current_id() != run.previous:
+        durable.replace_link(layout.current, f"releases/{run.previous}")
+    elif run.previous is None and layout.current.is_symlink():
+        layout.current.unlink()
+    if run.release != run.previous:
+        units.drain(layout, run.release)
+        units.stop(layout.app, run.release)
+
+
+def _note(run: Run, **result: str) -> None:
+    history.write(
+        run.layout,
+        action=run.action,
+        release=run.release,
+        previous=run.previous,
+        revision=run.spec.revision,
+        by=run.spec.actor,
+        steps=run.steps,
+        **result,
+    )
 
 
 def _still_serving(run: Run) -> str:
@@ -242,14 +242,13 @@ def _still_serving(run: Run) -> str:
 def _require_layout(layout: Layout) -> None:
     if not layout.releases.is_dir():
         raise SlipwayError(
-            f"There is no app {layout.app} on this host.", hint="Run the whole site.yml once: it makes its directories."
+            f"There is no app {layout.app} on this host.",
+            hint="Run the whole site.yml once: it makes its directories.",
         )
 
 
 def _recorded_spec(layout: Layout, release: str) -> Spec:
-    data = build.record(layout, release)["spec"]
-    assert isinstance(data, dict)
-    return from_public(data)
+    return from_public(build.record(layout, release)["spec"])
 
 
 def _release_command(run: Run) -> list[str]:

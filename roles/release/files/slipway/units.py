@@ -70,7 +70,9 @@ def is_active(app: str, release: str) -> bool:
 def crashes(app: str, release: str) -> int:
     """How often systemd has had to restart the instance; a large number where it has given up."""
     result = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState,NRestarts", service(app, release)], capture_output=True, text=True
+        ["systemctl", "show", "--property=ActiveState,NRestarts", service(app, release)],
+        capture_output=True,
+        text=True,
     )
     state = dict(line.split("=", 1) for line in result.stdout.splitlines())
     if state.get("ActiveState") in {"failed", "inactive"}:
@@ -87,9 +89,7 @@ def instances(app: str) -> set[str]:
         check=True,
     )
     units = json.loads(result.stdout or "[]")
-    return {
-        unit["unit"].partition("@")[2].rpartition(".")[0] for unit in units if unit["active"] != "inactive"
-    }
+    return {unit["unit"].partition("@")[2].rpartition(".")[0] for unit in units if unit["active"] != "inactive"}
 
 
 def queued(path: str) -> int:
@@ -116,6 +116,14 @@ def drain(layout: Layout, release: str, *, timeout: float = 30) -> None:
 
 def log_tail(app: str, release: str, *, since: float, lines: int = LOG_LINES) -> list[str]:
     """The instance's last journal lines since a time (seconds since the epoch)."""
-    command = ["journalctl", "--unit", service(app, release), "--since", f"@{since:.6f}", "--lines", str(lines)]
+    command = [
+        "journalctl",
+        "--unit",
+        service(app, release),
+        "--since",
+        f"@{since:.6f}",
+        "--lines",
+        str(lines),
+    ]
     result = subprocess.run([*command, "--no-pager", "--quiet", "--output=cat"], capture_output=True, text=True)
     return result.stdout.splitlines()
