@@ -104,9 +104,7 @@ def init_app(app: Flask) -> None:
             manifest.update(json.loads((static / _MANIFEST).read_bytes()))
 
     def rebuild_if_changed() -> None:
-        now = [
-            (str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(SOURCES.rglob("*"))
-        ]
+        now = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(SOURCES.rglob("*"))]
         if now != seen:
             if build(SOURCES, static):
                 load()

@@ -33,8 +33,6 @@ migrate = Migrate(render_as_batch=True)
 def _prepare_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
     if not isinstance(connection, sqlite3.Connection):
         return
-    # Python's driver opens no transaction for a change of tables; _begin_sqlite does.
-    connection.isolation_level = None
     # The timeout first: at a deploy the old release and the new one share the file, and the
     # switch to WAL (readers and a writer at once) may have to wait for the other.
     connection.execute("PRAGMA busy_timeout = 5000")
@@ -45,6 +43,7 @@ def _prepare_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":
         return
+    # Begun by hand, because Python's driver opens no transaction for a change of tables.
     # A migration in batch mode drops the old copy of a table, which must not take the rows
     # that refer to it along. And it reads before it writes: it must lock out the release that
     # is still serving from the start, or SQLite may refuse it in between without waiting.

@@ -1,7 +1,5 @@
 """Errors that look like the rest of the site, or JSON for whoever asks for JSON."""
 
-from http.client import BAD_REQUEST
-
 from flask import Flask, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -26,8 +24,8 @@ def init_app(app: Flask) -> None:
 
 def _show(error: HTTPException) -> Response:
     response = error.get_response()
-    if error.response is not None or error.code is None or error.code < BAD_REQUEST:
-        return response  # a redirect, or an answer made by abort()
+    if error.response is not None or error.code is None:
+        return response  # abort() was given the answer itself
     advice = _ADVICE.get(error.code, error.description or "")
     if _wants_json():
         details = {

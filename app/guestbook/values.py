@@ -77,9 +77,7 @@ def convert(texts: Mapping[str, Any], current: Mapping[str, Any], prefix: str) -
     return converted
 
 
-def _convert(
-    texts: Mapping[str, Any], current: Mapping[str, Any], prefix: str, problems: list[str]
-) -> dict[str, Any]:
+def _convert(texts: Mapping[str, Any], current: Mapping[str, Any], prefix: str, problems: list[str]) -> dict[str, Any]:
     converted: dict[str, Any] = {}
     for key, text in texts.items():
         old = current.get(key)

@@ -35,6 +35,7 @@ def test_config_shows_values_and_sources(make_app: Callable[..., Flask]) -> None
         ("SECRET_KEY", "x", HIDDEN),
         ("SECRET_KEY", None, None),
         ("aws_access_key", "x", HIDDEN),
+        ("CLIENT_SECRET", "x", HIDDEN),
         ("DB_PASS", "x", HIDDEN),
         ("PIN_TOKEN", 1234, HIDDEN),
         ("WTF_CSRF_TIME_LIMIT", 60, 60),

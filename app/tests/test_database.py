@@ -49,24 +49,70 @@ def test_check_notices_a_missing_migration(empty_app: Flask) -> None:
         db.engine.dispose()
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(empty_app: Flask, tmp_path: Path) -> None:
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    """Return a folder with our way of running migrations, and none in it."""
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
     for name in ("env.py", "alembic.ini", "script.py.mako"):
         (folder / name).write_bytes((MIGRATIONS / name).read_bytes())
-    (folder / "versions/1_half.py").write_text(
-        textwrap.dedent("""
-            from alembic import op
-            revision, down_revision = "1", None
-            def upgrade():
-                op.execute("CREATE TABLE half (id INTEGER)")
-                op.execute("CREATE TABLE nonsense (")
-        """)
-    )
+    return folder
+
+
+def add(folder: Path, body: str, number: int = 1) -> None:
+    lines = [
+        "import sqlite3",
+        "from alembic import op",
+        f"revision, down_revision = '{number}', {(str(number - 1) if number > 1 else None)!r}",
+        "def upgrade():",
+        textwrap.indent(textwrap.dedent(body), "    "),
+    ]
+    (folder / f"versions/{number}_test.py").write_text("\n".join(lines))
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty_app: Flask, migrations: Path, tmp_path: Path) -> None:
+    add(migrations, 'op.execute("CREATE TABLE whole (id INTEGER)")')
+    add(migrations, 'op.execute("CREATE TABLE half (id INTEGER)")\nop.execute("CREATE TABLE broken (")', 2)
     with empty_app.app_context():
         with pytest.raises(OperationalError):
-            flask_migrate.upgrade(folder)
+            flask_migrate.upgrade(migrations)
         assert tables(tmp_path / "empty.db") == set()
+        db.engine.dispose()
+
+
+def test_a_migration_locks_writers_out_from_the_start(empty_app: Flask, migrations: Path, tmp_path: Path) -> None:
+    path = tmp_path / "empty.db"
+    body = f"""
+        other = sqlite3.connect({str(path)!r}, timeout=0)
+        try:
+            other.execute("CREATE TABLE elsewhere (id INTEGER)")
+        finally:
+            other.close()
+    """
+    add(migrations, body)
+    with empty_app.app_context():
+        with db.engine.begin() as connection:  # else Alembic's first act is to write
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            flask_migrate.upgrade(migrations)
+        db.engine.dispose()
+
+
+def test_copying_a_table_keeps_the_rows_that_refer_to_it(empty_app: Flask, migrations: Path) -> None:
+    add(migrations, 'with op.batch_alter_table("parents", recreate="always") as t: t.drop_column("extra")')
+    with empty_app.app_context():
+        with db.engine.begin() as connection:
+            for statement in (
+                "CREATE TABLE parents (id INTEGER PRIMARY KEY, extra TEXT)",
+                "CREATE TABLE children (parent_id INTEGER REFERENCES parents ON DELETE CASCADE)",
+                "INSERT INTO parents VALUES (1, 'x')",
+                "INSERT INTO children VALUES (1)",
+            ):
+                connection.execute(text(statement))
+        flask_migrate.upgrade(migrations)
+        assert db.session.execute(text("SELECT count(*) FROM children")).scalar() == 1
+        assert db.session.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        db.session.remove()
         db.engine.dispose()
 
 

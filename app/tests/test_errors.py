@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
-from flask import Flask, abort
+from flask import Flask, Response, abort
 from flask.testing import FlaskClient
-from werkzeug.exceptions import TooManyRequests
+from werkzeug.exceptions import NotFound, TooManyRequests
 
 CODES = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 413: "Request Entity Too Large"}
 CODES |= {429: "Too Many Requests", 500: "Internal Server Error"}
@@ -42,6 +42,7 @@ def test_page(client: FlaskClient, code: int, name: str) -> None:
     assert answer.headers["X-Request-ID"] in answer.text
     assert "Release <code>" in answer.text
     assert "Content-Security-Policy" in answer.headers
+    assert "Accept" in answer.vary
 
 
 @pytest.mark.parametrize(("code", "name"), CODES.items())
@@ -69,6 +70,16 @@ def test_a_crash_is_logged_and_not_shown(capsys: pytest.CaptureFixture[str], cli
 def test_what_the_error_itself_says_in_headers_stays(client: FlaskClient) -> None:
     assert client.get("/error/429").headers["Retry-After"] == "30"
     assert "GET" in client.put("/").headers["Allow"]
+
+
+def test_an_answer_given_to_abort_is_left_alone(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+
+    @app.get("/own")
+    def own() -> NoReturn:
+        raise NotFound(response=Response("mine", 404))
+
+    assert app.test_client().get("/own").text == "mine"
 
 
 def test_redirects_are_no_errors(client: FlaskClient) -> None:

@@ -66,9 +66,7 @@ def test_a_sane_request_id_is_kept_and_each_request_has_its_own(app: Flask) -> N
     assert client.get("/healthz").headers["X-Request-ID"] != client.get("/healthz").headers["X-Request-ID"]
 
 
-def test_health_checks_do_not_fill_the_log(
-    make_app: Callable[..., Flask], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_health_checks_do_not_fill_the_log(make_app: Callable[..., Flask], capsys: pytest.CaptureFixture[str]) -> None:
     make_app().test_client().get("/healthz")
     assert capsys.readouterr().out == ""
     make_app(LOG_LEVEL="DEBUG").test_client().get("/healthz")
@@ -83,8 +81,6 @@ def test_a_second_app_does_not_double_the_lines(
     assert len(lines(capsys.readouterr().out)) == 1
 
 
-def test_development_logs_for_people(
-    make_app: Callable[..., Flask], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_development_logs_for_people(make_app: Callable[..., Flask], capsys: pytest.CaptureFixture[str]) -> None:
     make_app("development").test_client().get("/gone")
     assert "INFO guestbook.request: GET /gone 404\n" in capsys.readouterr().out

@@ -56,9 +56,7 @@ def test_another_visitors_token_is_refused(app: Flask, form_token: Token) -> Non
     ("name", "message"),
     [("", "x"), ("  ", "x"), ("x", ""), ("x" * 81, "x"), ("x", "x" * 1001), ("a\0b", "x"), ("x", "\x1b[2J")],
 )
-def test_bad_input_is_shown_again(
-    app: Flask, client: FlaskClient, form_token: Token, name: str, message: str
-) -> None:
+def test_bad_input_is_shown_again(app: Flask, client: FlaskClient, form_token: Token, name: str, message: str) -> None:
     assert sign(client, form_token(client), name, message) == 422
     assert count(app) == 0
 

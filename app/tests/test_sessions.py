@@ -27,9 +27,7 @@ def visit(app: Flask, cookie: str | None) -> tuple[str, str | None]:
 @pytest.mark.parametrize(
     ("fallbacks", "who"), [([OLD], "ada"), (["x" + OLD, OLD], "ada"), ([], "nobody"), (["x" + OLD], "nobody")]
 )
-def test_a_session_signed_with_an_older_key(
-    make_app: Callable[..., Flask], fallbacks: list[str], who: str
-) -> None:
+def test_a_session_signed_with_an_older_key(make_app: Callable[..., Flask], fallbacks: list[str], who: str) -> None:
     _, cookie = visit(make_app(SECRET_KEY=OLD), None)
     assert visit(make_app(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=fallbacks), cookie)[0] == who
 

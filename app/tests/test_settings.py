@@ -13,9 +13,7 @@ from guestbook.checks import SettingsError
 from guestbook.settings import SOURCES, load_settings
 
 
-def load(
-    instance: Path, name: str | None = "development", overrides: Mapping[str, Any] | None = None
-) -> Flask:
+def load(instance: Path, name: str | None = "development", overrides: Mapping[str, Any] | None = None) -> Flask:
     app = Flask("guestbook", instance_path=str(instance), instance_relative_config=True)
     load_settings(app, name, overrides)
     return app
@@ -64,9 +62,7 @@ def test_defaults_on_app_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("s.py", "SECRET_KEY = 'jö\"$%{{'\nNOINDEX = True\nlower = 'not a setting'\n"),
     ],
 )
-def test_settings_file_of_each_kind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
-) -> None:
+def test_settings_file_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     monkeypatch.setenv("APP_SETTINGS", str(path))
@@ -181,9 +177,7 @@ class TestPrefixedEnvironment:
 
 
 class TestEnvironmentName:
-    def test_argument_then_variable_then_production(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_argument_then_variable_then_production(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(SettingsError, match="SECRET_KEY is missing"):
             load(tmp_path, None)
         monkeypatch.setenv("FLASK_ENV_NAME", "testing")
