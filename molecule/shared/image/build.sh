@@ -15,7 +15,7 @@ trap 'rm -f "$sources.tar" "$sources.conf"' EXIT
 apt-config dump --no-empty --format '%f "%v";%n' \
     Acquire::http Acquire::https Acquire::Check-Valid-Until Acquire::Check-Date >"$sources.conf"
 
-mmdebstrap --quiet --variant=minbase --aptopt="$sources.conf" \
+mmdebstrap --variant=minbase --aptopt="$sources.conf" \
     --include="$(grep -v '^#' "$here/packages" | paste -sd, -)" \
     --customize-hook="$here/customize.sh" \
     "$codename" "$sources.tar" "$sources"

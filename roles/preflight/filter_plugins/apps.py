@@ -102,7 +102,8 @@ def _dict_problems(key: str, value: dict[str, Any], options: dict[str, Any]) -> 
 
 def _value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
     kind = option["type"]
-    if not isinstance(value, _TYPES[kind]) or (kind == "int" and isinstance(value, bool)):
+    fits = isinstance(value, _TYPES[kind]) and not (kind == "int" and isinstance(value, bool))
+    if not fits:
         yield key, f"must be {_WORDS[kind]}" + _quote_hint(kind, value)
         return
     if "choices" in option and value not in option["choices"]:
@@ -152,13 +153,8 @@ def _domain(key: str, value: str) -> Problems:
     labels = value.split(".")
     good = all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) for label in labels)
     if not good or len(value) > 253 or len(labels) < 2 or labels[-1].isdigit():
-        yield (
-            key,
-            (
-                "must be a domain such as shop.example.com: lower-case letters, digits and hyphens, no port, "
-                "no wildcard, no trailing dot; an international one in its xn-- form"
-            ),
-        )
+        rule = "lower-case letters, digits and hyphens, no port, no wildcard, no trailing dot"
+        yield key, f"must be a domain such as shop.example.com: {rule}; an international one in its xn-- form"
 
 
 def _url_path(key: str, value: str) -> Problems:

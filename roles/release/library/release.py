@@ -99,13 +99,14 @@ def installed_digest() -> str:
         return ""
 
 
-def install(module: AnsibleModule, program: bytes) -> None:
+def install(program: bytes) -> None:
     """Put the program in place in one step."""
-    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(PROGRAM), prefix=".slipway-")
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(program)
         os.fchmod(stream.fileno(), 0o755)
-    module.atomic_move(temporary, PROGRAM)
+        os.fsync(stream.fileno())
+    os.rename(temporary, PROGRAM)
 
 
 def main() -> None:
@@ -125,7 +126,7 @@ def main() -> None:
         if module.params["program"] is None:
             module.exit_json(changed=False, missing=True)
         if not module.check_mode:
-            install(module, base64.b64decode(module.params["program"]))
+            install(base64.b64decode(module.params["program"]))
     code, output, error = module.run_command([PROGRAM, "--json", *arguments], data=module.params["request"])
     try:
         answer = json.loads(output)

@@ -1,0 +1,41 @@
+"""What all tests share: the project's root, and its plugins loaded from where they stand."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# The host's program is a package that no installer knows: roles/release sends it to hosts as it is.
+sys.path.insert(0, str(ROOT / "roles" / "release" / "files"))
+
+
+def load(path: str) -> ModuleType:
+    """Import a file that is in no package, such as a plugin of a role."""
+    name = path.replace("/", "_").removesuffix(".py").replace("-", "_")
+    spec = importlib.util.spec_from_file_location(name, ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def apps_filter() -> ModuleType:
+    return load("roles/preflight/filter_plugins/apps.py")
+
+
+@pytest.fixture(scope="session")
+def release_action() -> ModuleType:
+    return load("roles/release/action_plugins/release.py")

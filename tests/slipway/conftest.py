@@ -1,0 +1,108 @@
+"""A host for the release transaction: its directories are real, its systemd and its app are played."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from slipway import layout, probe, process, units, venv
+from slipway.errors import SlipwayError
+from slipway.layout import Layout
+from slipway.spec import Health, Settings, Spec
+
+
+@dataclass
+class FakeSystemd:
+    """Remembers which instances run, and in which order it was told what."""
+
+    running: set[str] = field(default_factory=set)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    refuses: set[str] = field(default_factory=set)
+
+    def start(self, app: str, release: str) -> None:
+        self.calls.append(("start", release))
+        if release in self.refuses:
+            raise SlipwayError(f"{app}@{release} did not start", log=["boom"])
+        self.running.add(release)
+
+    def stop(self, app: str, release: str) -> None:
+        self.calls.append(("stop", release))
+        self.running.discard(release)
+
+
+@dataclass
+class Host:
+    """One app's host.
+
+    Attributes:
+        unhealthy: releases whose own socket gives a bad answer.
+        broken_front: whether the web server gives a bad answer.
+    """
+
+    layout: Layout
+    systemd: FakeSystemd
+    tmp: Path
+    unhealthy: set[str] = field(default_factory=set)
+    broken_front: bool = False
+
+    def spec(self, version: str = "1", **changes: object) -> Spec:
+        settings = Settings(content=b'{"SECRET_KEY": "s3cret-value"}')
+        spec = Spec("shop", f"digest-{version}", Health("shop.example.com", timeout=0.3), settings=settings, front="x:1")
+        return replace(spec, **changes)  # type: ignore[arg-type]
+
+    def archive(self, files: dict[str, str] | None = None) -> Path:
+        tree = self.tmp / "tree"
+        path = self.tmp / "source.tar.gz"
+        with tarfile.open(path, "w:gz") as tar:
+            for name, text in (files or {"app.py": "app = 1\n", "requirements.txt": "flask==3.1.3\n"}).items():
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                (tree / name).write_text(text)
+                tar.add(tree / name, name)
+        return path
+
+    def current(self) -> str | None:
+        return self.layout.current_id()
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(layout, "ROOT", tmp_path / "srv")
+    shop = Layout("shop")
+    for directory in (shop.releases, shop.venvs, shop.shared):
+        directory.mkdir(parents=True)
+    systemd = FakeSystemd()
+    played = Host(shop, systemd, tmp_path)
+    monkeypatch.setattr(units, "start", systemd.start)
+    monkeypatch.setattr(units, "stop", systemd.stop)
+    monkeypatch.setattr(units, "instances", lambda _app: set(systemd.running))
+    monkeypatch.setattr(units, "is_active", lambda _app, release: release in systemd.running)
+    monkeypatch.setattr(units, "crashes", lambda _app, _release: 0)
+    monkeypatch.setattr(units, "drain", lambda _layout, release: systemd.calls.append(("drain", release)))
+    monkeypatch.setattr(units, "enable_boot", lambda _app: None)
+    monkeypatch.setattr(units, "log_tail", lambda *_args, **_kwargs: ["the app's last words"])
+    monkeypatch.setattr(process, "group_id", lambda _app: os.getegid())
+    monkeypatch.setattr(venv, "python_tag", lambda _python: "cpython-311")
+    monkeypatch.setattr(venv, "ensure", _fake_venv)
+
+    def ask_socket(path: Path, _health: Health) -> probe.Ask:
+        status = 500 if path.stem in played.unhealthy else 200
+        return lambda _left, _crashed: probe.Answer(status, "played")
+
+    def ask_front(_address: str, _health: Health) -> probe.Ask:
+        return lambda _left, _crashed: probe.Answer(502 if played.broken_front else 200, "played")
+
+    monkeypatch.setattr(probe, "ask_socket", ask_socket)
+    monkeypatch.setattr(probe, "ask_front", ask_front)
+    return played
+
+
+def _fake_venv(venvs: Path, *_args: object, **_kwargs: object) -> Path:
+    path = venvs / "0123456789ab"
+    (path / "bin").mkdir(parents=True, exist_ok=True)
+    if not (path / "bin" / "python").exists():
+        (path / "bin" / "python").symlink_to(sys.executable)
+    return path

@@ -1,0 +1,28 @@
+"""systemd's environment files."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slipway import envfile
+
+VALUES = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]))
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), VALUES))
+def test_every_value_comes_back(variables: dict[str, str]) -> None:
+    assert envfile.load(envfile.dump(variables)) == variables
+
+
+@pytest.mark.parametrize("name", ["1A", "A B", "A=B", "", "A\nB", "Ä"])
+def test_a_bad_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not a name"):
+        envfile.dump({name: "x"})
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\rb"])
+def test_what_systemd_cannot_carry_is_refused_without_showing_it(value: str) -> None:
+    with pytest.raises(ValueError, match="the value of KEY") as caught:
+        envfile.dump({"KEY": value})
+    assert value not in str(caught.value)

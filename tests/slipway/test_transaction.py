@@ -1,0 +1,269 @@
+"""The release transaction: what serves after it, whatever happens in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from slipway import build, durable, history, transaction, units
+from slipway.errors import BUSY, SlipwayError
+from slipway.lock import held
+
+from .conftest import Host
+
+
+def deploy(host: Host, version: str = "1", **changes: object) -> str:
+    return str(transaction.deploy(host.spec(version, **changes), host.archive())["release"])
+
+
+def test_a_deploy_builds_checks_switches_and_retires(host: Host) -> None:
+    first = deploy(host, "1")
+    second = deploy(host, "2")
+    assert host.current() == second != first
+    assert host.systemd.running == {second}
+    # Nobody's request is lost: the new instance ran before the old one was even asked to drain.
+    assert host.systemd.calls.index(("start", second)) < host.systemd.calls.index(("drain", first))
+    assert host.systemd.calls.index(("drain", first)) < host.systemd.calls.index(("stop", first))
+    assert not host.layout.transaction.exists()
+
+
+def test_the_same_thing_again_is_no_change(host: Host) -> None:
+    release = deploy(host)
+    plan = transaction.plan(host.spec())
+    assert plan == {"app": "shop", "release": release, "current": release, "present": True, "changed": False}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"source": "other"}, {"env": {"A": "b"}}, {"release_command": "true"}, {"settings": None}, {"python": "/opt/python"}],
+)
+def test_any_content_makes_another_release(host: Host, changes: dict[str, object]) -> None:
+    if "settings" in changes:
+        changes = {"settings": type(host.spec().settings)(content=b'{"SECRET_KEY": "other"}')}
+    assert build.release_id(host.spec(**changes)) != build.release_id(host.spec())
+
+
+@pytest.mark.parametrize("changes", [{"actor": "x"}, {"keep": 9}, {"lock_timeout": 1.0}, {"revision": "abc"}])
+def test_what_only_steers_the_deploy_does_not(host: Host, changes: dict[str, object]) -> None:
+    assert build.release_id(host.spec(**changes)) == build.release_id(host.spec())
+
+
+def test_a_file_of_the_server_is_part_of_the_release(host: Host, tmp_path: Path) -> None:
+    config = tmp_path / "shop.conf.py"
+    config.write_text("workers = 2\n")
+    before = build.release_id(host.spec(config_files=(str(config),)))
+    config.write_text("workers = 3\n")
+    assert build.release_id(host.spec(config_files=(str(config),))) != before
+    release = deploy(host, config_files=(str(config),))
+    assert (host.layout.release(release) / "shop.conf.py").read_text() == "workers = 3\n"
+
+
+def test_settings_are_for_the_app_alone_and_code_is_not_its_to_change(host: Host) -> None:
+    path = host.layout.release(deploy(host))
+    assert stat.S_IMODE((path / "settings.json").stat().st_mode) == 0o640
+    assert stat.S_IMODE((path / "env").stat().st_mode) == 0o600
+    assert stat.S_IMODE((path / "src" / "app.py").stat().st_mode) == 0o640
+    assert stat.S_IMODE(path.stat().st_mode) == 0o711
+    assert "s3cret" not in (path / "release.json").read_text()
+    assert "s3cret" not in host.layout.journal.read_text()
+
+
+def test_an_unhealthy_release_never_serves(host: Host) -> None:
+    good = deploy(host, "1")
+    bad = build.release_id(host.spec("2"))
+    host.unhealthy.add(bad)
+    with pytest.raises(SlipwayError) as caught:
+        deploy(host, "2")
+    message = str(caught.value)
+    assert "GET / with Host shop.example.com" in message
+    assert "got 500" in message
+    assert "the app's last words" in message
+    assert f"Release {good} is still serving" in message
+    assert host.current() == good
+    assert host.systemd.running == {good}
+    assert history.is_failed(host.layout, bad)
+    assert history.read(host.layout)[-1]["result"] == "failed"
+    host.unhealthy.clear()
+    assert deploy(host, "2") == bad
+    assert not history.is_failed(host.layout, bad)
+
+
+def test_an_instance_that_does_not_start_changes_nothing(host: Host) -> None:
+    good = deploy(host, "1")
+    host.systemd.refuses.add(build.release_id(host.spec("2")))
+    with pytest.raises(SlipwayError, match="did not start"):
+        deploy(host, "2")
+    assert host.current() == good
+
+
+def test_a_bad_answer_through_the_web_server_is_switched_back(host: Host) -> None:
+    good = deploy(host, "1")
+    host.broken_front = True
+    with pytest.raises(SlipwayError, match="502"):
+        deploy(host, "2")
+    assert host.current() == good
+    assert host.systemd.running == {good}
+
+
+def test_a_first_deploy_that_fails_leaves_nothing(host: Host) -> None:
+    host.broken_front = True
+    with pytest.raises(SlipwayError, match="Nothing was serving before"):
+        deploy(host)
+    assert host.current() is None
+    assert host.systemd.running == set()
+
+
+def test_a_failing_release_command_comes_before_any_start(host: Host) -> None:
+    good = deploy(host, "1")
+    with pytest.raises(SlipwayError, match="release_command") as caught:
+        deploy(host, "2", release_command="sh -c 'echo no such column; exit 3'")
+    assert "no such column" in str(caught.value)
+    assert host.current() == good
+    assert host.systemd.calls[-1][0] == "stop"
+    assert ("start", build.release_id(host.spec("2", release_command="sh -c 'echo no such column; exit 3'"))) not in (
+        host.systemd.calls
+    )
+
+
+def test_a_release_command_runs_with_the_new_settings(host: Host, tmp_path: Path) -> None:
+    out = tmp_path / "seen"
+    deploy(host, "1", release_command=f"sh -c 'cp $APP_SETTINGS {out}; pwd >> {out}'")
+    assert "s3cret-value" in out.read_text()
+    assert out.read_text().rstrip().endswith("/src")
+
+
+def test_rolling_back_goes_back_and_back_again(host: Host) -> None:
+    releases = [deploy(host, str(number)) for number in range(3)]
+    transaction.rollback("shop", None, actor="me")
+    assert host.current() == releases[1]
+    transaction.rollback("shop", None, actor="me")
+    assert host.current() == releases[0]
+    with pytest.raises(SlipwayError, match="no earlier good release"):
+        transaction.rollback("shop", None, actor="me")
+    transaction.rollback("shop", releases[2], actor="me")
+    assert host.current() == releases[2]
+    assert host.systemd.running == {releases[2]}
+
+
+def test_no_rollback_to_a_release_that_failed(host: Host) -> None:
+    good = deploy(host, "1")
+    bad = build.release_id(host.spec("2"))
+    host.unhealthy.add(bad)
+    with pytest.raises(SlipwayError):
+        deploy(host, "2")
+    third = deploy(host, "3")
+    with pytest.raises(SlipwayError, match="never good"):
+        transaction.rollback("shop", bad, actor="me")
+    assert host.current() == third
+    transaction.rollback("shop", None, actor="me")
+    assert host.current() == good
+
+
+def test_an_unhealthy_rollback_leaves_what_serves(host: Host) -> None:
+    first, second = deploy(host, "1"), deploy(host, "2")
+    host.unhealthy.add(first)
+    with pytest.raises(SlipwayError):
+        transaction.rollback("shop", None, actor="me")
+    assert host.current() == second
+
+
+def test_old_releases_go_but_never_the_one_to_roll_back_to(host: Host) -> None:
+    releases = [deploy(host, str(number), keep=1) for number in range(4)]
+    on_disk = {path.name for path in host.layout.releases.iterdir()}
+    assert on_disk == set(releases[-2:])
+
+
+def test_a_second_deploy_is_told_who_holds_the_lock(host: Host) -> None:
+    with held(host.layout, actor="ada@laptop", timeout=0), pytest.raises(SlipwayError, match="ada@laptop") as caught:
+        deploy(host, lock_timeout=0.0)
+    assert caught.value.code == BUSY
+    deploy(host)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours may run after it."""
+
+
+STEPS = ["build", "start", "switch", "front", "retire", "prune"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_any_step_the_next_run_puts_it_right(
+    host: Host, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
+) -> None:
+    good = deploy(host, "1")
+    original = transaction.Run.step
+
+    def deadly(run: transaction.Run, name: str, work: object) -> object:
+        if name != step:
+            return original(run, name, work)  # type: ignore[arg-type]
+        if after:
+            original(run, name, work)  # type: ignore[arg-type]
+        else:
+            original(run, name, lambda: None)
+        os._exit(9)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(transaction.Run, "step", deadly)
+        deploy(host, "2")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    # systemd outlives the program: what the dead one started still runs.
+    second = build.release_id(host.spec("2"))
+    host.systemd.running.add(host.current() or good)
+    assert host.current() in {good, second}
+    assert build.is_complete(host.layout, host.current() or "")
+    assert deploy(host, "2") == second
+    assert host.current() == second
+    assert host.systemd.running == {second}
+    assert not host.layout.transaction.exists()
+    assert not list(host.layout.releases.glob(".building-*"))
+    assert transaction.rollback("shop", None, actor="me")["release"] == good
+
+
+def test_a_dead_switch_to_a_sick_release_goes_back(host: Host) -> None:
+    good, sick = deploy(host, "1"), deploy(host, "2")
+    intent = {"action": "deploy", "release": sick, "previous": good, "step": "front"}
+    host.layout.transaction.write_text(json.dumps(intent))
+    host.unhealthy.add(sick)
+    transaction.recover(host.layout)
+    assert host.current() == good
+    assert host.systemd.running == {good}
+    assert history.is_failed(host.layout, sick)
+
+
+def test_the_order_that_survives_a_power_cut(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    rename, sync_tree, sync_directory = os.rename, durable.sync_tree, durable.sync_directory
+
+    def note_rename(source: Path, target: Path) -> None:
+        rename(source, target)
+        order.append(f"rename {Path(source).name.split('-')[0]} -> {Path(target).name}")
+
+    monkeypatch.setattr(os, "rename", note_rename)
+    monkeypatch.setattr(durable, "sync_tree", lambda path: (order.append(f"sync {path.name}"), sync_tree(path)))
+    monkeypatch.setattr(
+        durable, "sync_directory", lambda path: (order.append(f"sync parent {path.name}"), sync_directory(path))
+    )
+    release = deploy(host)
+    steps = [f"sync .building-{release}", f"rename .building -> {release}", "sync parent releases"]
+    where = [order.index(step, order.index(steps[0])) for step in steps]
+    assert where == sorted(where)
+    switch = next(index for index, step in enumerate(order) if step.endswith("-> current"))
+    assert where[-1] < switch
+    assert order[switch + 1] == "sync parent shop"
+
+
+def test_at_boot_the_current_release_starts(host: Host) -> None:
+    release = deploy(host)
+    host.systemd.running.clear()
+    transaction.start("shop")
+    assert host.systemd.running == {release}
+
+
+def test_units_are_named_after_app_and_release() -> None:
+    assert units.service("shop", "3f2a9c1b04d7") == "shop@3f2a9c1b04d7.service"
