@@ -51,7 +51,9 @@ class Host:
 
     def spec(self, version: str = "1", **changes: object) -> Spec:
         settings = Settings(content=b'{"SECRET_KEY": "s3cret-value"}')
-        spec = Spec("shop", f"digest-{version}", Health("shop.example.com", timeout=0.3), settings=settings, front="x:1")
+        spec = Spec(
+            "shop", f"digest-{version}", Health("shop.example.com", timeout=0.3), settings=settings, front="x:1"
+        )
         return replace(spec, **changes)  # type: ignore[arg-type]
 
     def archive(self, files: dict[str, str] | None = None) -> Path:
@@ -85,7 +87,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(units, "enable_boot", lambda _app: None)
     monkeypatch.setattr(units, "log_tail", lambda *_args, **_kwargs: ["the app's last words"])
     monkeypatch.setattr(process, "group_id", lambda _app: os.getegid())
-    monkeypatch.setattr(venv, "python_tag", lambda _python: "cpython-311")
+    monkeypatch.setattr(process, "become", _as_ourselves)
+    monkeypatch.setattr(venv, "python_tag", lambda python: f"cpython of {python}")
     monkeypatch.setattr(venv, "ensure", _fake_venv)
 
     def ask_socket(path: Path, _health: Health) -> probe.Ask:
@@ -98,6 +101,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(probe, "ask_socket", ask_socket)
     monkeypatch.setattr(probe, "ask_front", ask_front)
     return played
+
+
+def _as_ourselves(_app: str, release: Path) -> dict[str, object]:
+    return {"env": process.environment(release), "cwd": release / "src"}
 
 
 def _fake_venv(venvs: Path, *_args: object, **_kwargs: object) -> Path:

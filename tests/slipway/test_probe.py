@@ -32,7 +32,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     def start(status: int, body: str, headers: dict[str, str]) -> Path:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                UnixServer.requests.append({"path": self.path, **{key.lower(): value for key, value in self.headers.items()}})
+                UnixServer.requests.append(
+                    {"path": self.path, **{key.lower(): value for key, value in self.headers.items()}}
+                )
                 self.send_response(status)
                 for key, value in headers.items():
                     self.send_header(key, value)

@@ -38,7 +38,13 @@ def test_the_same_thing_again_is_no_change(host: Host) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"source": "other"}, {"env": {"A": "b"}}, {"release_command": "true"}, {"settings": None}, {"python": "/opt/python"}],
+    [
+        {"source": "other"},
+        {"env": {"A": "b"}},
+        {"release_command": "true"},
+        {"settings": None},
+        {"python": "/opt/python"},
+    ],
 )
 def test_any_content_makes_another_release(host: Host, changes: dict[str, object]) -> None:
     if "settings" in changes:
@@ -154,9 +160,9 @@ def test_no_rollback_to_a_release_that_failed(host: Host) -> None:
     host.unhealthy.add(bad)
     with pytest.raises(SlipwayError):
         deploy(host, "2")
-    third = deploy(host, "3")
     with pytest.raises(SlipwayError, match="never good"):
         transaction.rollback("shop", bad, actor="me")
+    third = deploy(host, "3")
     assert host.current() == third
     transaction.rollback("shop", None, actor="me")
     assert host.current() == good

@@ -211,6 +211,7 @@ def _attempt(run: Run) -> Iterator[None]:
 
 def _undo(run: Run) -> None:
     layout = run.layout
+    build.clean(layout)
     if run.previous is not None and layout.current_id() != run.previous:
         durable.replace_link(layout.current, f"releases/{run.previous}")
     elif run.previous is None and layout.current.is_symlink():

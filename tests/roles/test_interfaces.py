@@ -1,0 +1,59 @@
+"""Each role's inputs: named after it, described, and described truly."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
+
+
+def read(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def options(role: str) -> dict[str, Any]:
+    specs = read(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    merged: dict[str, Any] = {}
+    for spec in specs.values():
+        merged |= spec["options"]
+    return merged
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_argument_specs_are_equal(role: str) -> None:
+    defaults = read(ROOT / "roles" / role / "defaults" / "main.yml")
+    described = {name: option.get("default") for name, option in options(role).items() if not option.get("required")}
+    required = {name for name, option in options(role).items() if option.get("required")}
+    # A required input may have an empty default, so that a role can say in its own words that it is missing.
+    assert {name: value for name, value in defaults.items() if name not in required} == described
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_inputs_carry_the_role_s_name_and_a_description(role: str) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(f"{role}_")
+        assert option["description"]
+        assert option["type"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_internals_carry_the_role_s_name(role: str) -> None:
+    for name in read(ROOT / "roles" / role / "vars" / "main.yml"):
+        assert name.startswith(f"__{role}_")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_reads_another_one_s_variables(role: str) -> None:
+    others = [other for other in ROLES if other != role and not role.startswith(f"{other}_")]
+    foreign = re.compile(rf"(?<![\w./-])(?:__)?(?:{'|'.join(others)})_[a-z_]+(?![\w./(-])")
+    folders = ["tasks", "templates", "handlers", "defaults", "vars"]
+    files = [path for folder in folders for path in (ROOT / "roles" / role / folder).rglob("*") if path.is_file()]
+    for path in files:
+        expressions = " ".join(re.findall(r"\{\{.*?\}\}|\{%.*?%\}|when:.*", path.read_text(), re.DOTALL))
+        assert not set(foreign.findall(expressions)) - {f"{role}_apps"}, path
