@@ -1,0 +1,54 @@
+# Every target prints the command that it runs, and all of them work without make.
+.DEFAULT_GOAL := help
+.PHONY: help venv app-venv demo demo-down env test test-fast test-all lint lock clean
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+playbook := ansible-playbook
+vps := molecule/shared
+PYTEST_ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: ## Install the tools, as requirements.txt locks them, into .venv
+	@.config/bootstrap.sh
+
+app-venv: venv ## Install what the app and its tests need into app/.venv
+	uv venv --quiet --allow-existing --python .venv/bin/python app/.venv
+	uv pip sync --quiet --require-hashes --python app/.venv/bin/python app/requirements.txt app/requirements-dev.txt
+
+demo: venv ## Start a VPS on this machine and deploy the demo to it
+	$(playbook) playbooks/environment.yml -e environment_name=local
+	$(playbook) $(vps)/create.yml -i inventory/local.yml
+	$(playbook) site.yml -i inventory/local.yml
+
+demo-down: venv ## Remove the demo: its container, keys and images
+	$(playbook) $(vps)/destroy.yml -i inventory/local.yml -e vps_forget_images=true
+
+env: venv ## Start an environment: NAME=production HOST=198.51.100.7 DOMAIN=shop.example.com
+	$(playbook) playbooks/environment.yml \
+	  -e environment_name='$(NAME)' -e environment_host='$(HOST)' -e environment_domain='$(DOMAIN)'
+
+lint: app-venv ## Look for faults without running anything
+	ruff check . && ruff format --check .
+	mypy tests molecule roles
+	cd app && mypy --python-executable .venv/bin/python .
+	yamllint --strict .
+	ansible-lint --strict
+
+test-fast: lint ## Lint and the tests that need no VPS: under a minute
+	pytest tests $(PYTEST_ARGS)
+	cd app && .venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test: test-fast ## Every test: each scenario on Debian 12, the default one on 13 too
+	pytest molecule $(PYTEST_ARGS)
+
+test-all: test-fast ## Every test, each scenario on every Debian
+	SLIPWAY_TEST_ALL=1 pytest molecule $(PYTEST_ARGS)
+
+lock: venv ## Bring the locks of Python packages up to date
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --quiet requirements.in -o requirements.txt
+
+clean: demo-down ## Remove the demo and what the targets above installed
+	rm -rf .venv app/.venv
