@@ -31,8 +31,8 @@ env: venv ## Start an environment: NAME=production HOST=198.51.100.7 DOMAIN=shop
 
 lint: app-venv ## Look for faults without running anything
 	ruff check . && ruff format --check .
-	mypy tests molecule roles
-	cd app && mypy --python-executable .venv/bin/python .
+	mypy
+	cd app && mypy --python-executable .venv/bin/python guestbook wsgi.py ../molecule/shared/hello
 	yamllint --strict .
 	ansible-lint --strict
 
