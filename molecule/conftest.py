@@ -1,0 +1,93 @@
+"""What the checks of every scenario share: the test VPS, seen as its visitors and its operator see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer over HTTP; `status` is 0 where none came."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Vps:
+    """One test VPS.
+
+    Args:
+        name: of its container.
+        http_port: published for port 80.
+        https_port: published for port 443.
+        authority: the certificate authority that its visitors trust.
+        ssh: the command that opens a shell on it.
+        inventory: the arguments that name its inventory.
+    """
+
+    name: str
+    http_port: int
+    https_port: int
+    authority: str
+    ssh: list[str]
+    inventory: list[str]
+
+    def get(self, url: str, *arguments: str) -> Response:
+        """Ask with curl, certificates verified; any domain of the URL leads to this VPS."""
+        resolve = [f"*:{self.https_port}:127.0.0.1", f"*:{self.http_port}:127.0.0.1"]
+        command = ["curl", "-sS", "--path-as-is", "--max-time", "20", "--cacert", self.authority, "-D-"]
+        command += [word for rule in resolve for word in ("--resolve", rule)]
+        result = subprocess.run([*command, *arguments, url], capture_output=True, check=False)
+        head, _, body = result.stdout.decode(errors="replace").partition("\r\n\r\n")
+        status_line, *lines = head.split("\r\n")
+        pairs = [line.partition(":") for line in lines]
+        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        status = int(status_line.split()[1]) if result.returncode == 0 and status_line else 0
+        return Response(status, headers, body, result.stderr.decode().strip())
+
+    def https(self, domain: str, path: str = "/", *arguments: str) -> Response:
+        return self.get(f"https://{domain}:{self.https_port}{path}", *arguments)
+
+    def http(self, domain: str, path: str = "/", *arguments: str) -> Response:
+        return self.get(f"http://{domain}:{self.http_port}{path}", *arguments)
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """What a command prints that the operator gives over SSH."""
+        remote = [*self.ssh, shlex.join(command)]
+        result = subprocess.run(remote, capture_output=True, text=True, check=False)
+        if check and result.returncode:
+            raise AssertionError(f"{command} ended with {result.returncode}: {result.stdout}{result.stderr}")
+        return result.stdout.strip()
+
+    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the project against this VPS."""
+        command = ["ansible-playbook", name, *self.inventory, *arguments]
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    def release(self, app: str) -> str:
+        """The release that an app serves."""
+        status = json.loads(self.run("slipway", "--json", "status"))
+        return str(next(row["release"] for row in status if row["app"] == app))
+
+
+@pytest.fixture(scope="session")
+def vps() -> Vps:
+    # shared/tasks/checks.yml tells; without it these checks have no VPS to ask.
+    return Vps(**json.loads(os.environ["SLIPWAY_VPS"]))
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    return PROJECT

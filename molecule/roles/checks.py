@@ -1,0 +1,36 @@
+"""What the roles leave behind when each ran by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def test_the_app_runs_behind_its_socket(vps: Any) -> None:
+    path = f"/run/alone/{vps.release('alone')}.sock"
+    assert "Alone" in vps.run("curl", "-sS", "--unix-socket", path, "http://alone.localhost/")
+    assert vps.run("readlink", "-f", "/srv/alone/current/app.sock") == path
+    assert vps.run("stat", "-c", "%a %G", path) == "660 www-data"
+
+
+def test_nginx_without_an_app_answers_nobody(vps: Any) -> None:
+    assert vps.http("alone.localhost").status == 0
+    assert vps.https("alone.localhost", "/", "--insecure").status == 0
+    vps.run("nginx", "-t")
+
+
+def test_a_certificate_names_its_domain_and_ends_within_a_year(vps: Any) -> None:
+    certificate = "/etc/ssl/slipway/alone/fullchain.pem"
+    vps.run("openssl", "verify", "-CAfile", "/etc/ssl/slipway/authority/certificate.pem", certificate)
+    assert "DNS:alone.localhost" in vps.run("openssl", "x509", "-in", certificate, "-noout", "-ext", "subjectAltName")
+    assert vps.run(
+        "openssl", "x509", "-in", certificate, "-noout", "-checkend", str(366 * 86400), check=False
+    ).startswith("Certificate will expire")
+    assert vps.run("stat", "-c", "%a %U", "/etc/ssl/slipway/alone/privkey.pem") == "600 root"
+
+
+def test_what_an_app_may_write_is_its_shared_directory(vps: Any) -> None:
+    assert vps.run("stat", "-c", "%a %U", "/srv/alone/shared/data") == "750 alone"
+    assert vps.run("stat", "-c", "%a %U", "/srv/alone") == "711 root"
+    assert vps.run("runuser", "-u", "alone", "--", "touch", "/srv/alone/releases/x", check=False) == ""
+    assert "x" not in vps.run("ls", "/srv/alone/releases").split()
+    assert vps.run("getent", "passwd", "alone").endswith("/usr/sbin/nologin")
