@@ -51,8 +51,8 @@ def stop(app: str, release: str) -> None:
 
 
 def enable_boot(app: str) -> None:
-    """Bring the app's own unit, which starts `current` at boot, into line with what runs."""
-    subprocess.run(["systemctl", "start", f"{app}.service"], capture_output=True)
+    """Have the app's own unit start `current` at boot, and let it count as started now."""
+    subprocess.run(["systemctl", "enable", "--now", f"{app}.service"], capture_output=True)
 
 
 def is_known(app: str) -> bool:
