@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -30,6 +31,11 @@ def environment_problems(name: object, host: object, domain: object, existing: d
         else:
             problems += [f"{key}={text}: {problem}" for problem in check(text)]
     return problems
+
+
+def environment_existing(paths: dict[str, str], project: str) -> dict[str, str]:
+    """Those of an environment's files that are there already."""
+    return {key: path for key, path in paths.items() if Path(project, path).exists()}
 
 
 def _name_problems(name: str) -> Iterator[str]:
@@ -77,5 +83,5 @@ def _domain_problems(domain: str) -> Iterator[str]:
 class FilterModule:
     """What Ansible looks for."""
 
-    def filters(self) -> dict[str, Callable[..., list[str]]]:
-        return {"environment_problems": environment_problems}
+    def filters(self) -> dict[str, Callable[..., object]]:
+        return {"environment_existing": environment_existing, "environment_problems": environment_problems}
