@@ -35,6 +35,7 @@ lint: app-venv ## Look for faults without running anything
 	cd app && mypy --python-executable .venv/bin/python guestbook wsgi.py ../molecule/shared/hello
 	yamllint --strict .
 	ansible-lint --strict
+	python roles/preflight/files/vault-guard.py
 
 test-fast: lint ## Lint and the tests that need no VPS: under a minute
 	pytest tests $(PYTEST_ARGS)
