@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 # What a web server does, in the little that a bare Debian has for it.
 ASK = """
 import socket, sys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from slipway import transaction
@@ -39,7 +40,7 @@ def test_a_shared_directory_outlasts_releases(host: Host) -> None:
     ],
 )
 def test_what_the_spec_names_must_be_there(
-    host: Host, changes: dict[str, object], files: dict[str, str] | None, message: str
+    host: Host, changes: dict[str, Any], files: dict[str, str] | None, message: str
 ) -> None:
     (host.layout.shared / "data").mkdir()
     with pytest.raises(SlipwayError, match=message):

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from slipway import build, durable, history, transaction, units
@@ -46,14 +47,14 @@ def test_the_same_thing_again_is_no_change(host: Host) -> None:
         {"python": "/opt/python"},
     ],
 )
-def test_any_content_makes_another_release(host: Host, changes: dict[str, object]) -> None:
+def test_any_content_makes_another_release(host: Host, changes: dict[str, Any]) -> None:
     if "settings" in changes:
         changes = {"settings": type(host.spec().settings)(content=b'{"SECRET_KEY": "other"}')}
     assert build.release_id(host.spec(**changes)) != build.release_id(host.spec())
 
 
 @pytest.mark.parametrize("changes", [{"actor": "x"}, {"keep": 9}, {"lock_timeout": 1.0}, {"revision": "abc"}])
-def test_what_only_steers_the_deploy_does_not(host: Host, changes: dict[str, object]) -> None:
+def test_what_only_steers_the_deploy_does_not(host: Host, changes: dict[str, Any]) -> None:
     assert build.release_id(host.spec(**changes)) == build.release_id(host.spec())
 
 
@@ -251,10 +252,17 @@ def test_the_order_that_survives_a_power_cut(host: Host, monkeypatch: pytest.Mon
         order.append(f"rename {Path(source).name.split('-')[0]} -> {Path(target).name}")
 
     monkeypatch.setattr(os, "rename", note_rename)
-    monkeypatch.setattr(durable, "sync_tree", lambda path: (order.append(f"sync {path.name}"), sync_tree(path)))
-    monkeypatch.setattr(
-        durable, "sync_directory", lambda path: (order.append(f"sync parent {path.name}"), sync_directory(path))
-    )
+
+    def note_sync_tree(path: Path) -> None:
+        sync_tree(path)
+        order.append(f"sync {path.name}")
+
+    def note_sync_directory(path: Path) -> None:
+        sync_directory(path)
+        order.append(f"sync parent {path.name}")
+
+    monkeypatch.setattr(durable, "sync_tree", note_sync_tree)
+    monkeypatch.setattr(durable, "sync_directory", note_sync_directory)
     release = deploy(host)
     steps = [f"sync .building-{release}", f"rename .building -> {release}", "sync parent releases"]
     where = [order.index(step, order.index(steps[0])) for step in steps]

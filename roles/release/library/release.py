@@ -131,7 +131,8 @@ def main() -> None:
     try:
         answer = json.loads(output)
     except ValueError:
-        module.fail_json(msg=f"slipway ended with exit code {code}: {error.strip() or output.strip()}")
+        answer = {"msg": f"slipway ended with exit code {code}: {error.strip() or output.strip()}"}
+        code = code or 1
     if code:
         module.fail_json(msg=answer["msg"], code=code)
     module.exit_json(changed=False, answer=answer)
