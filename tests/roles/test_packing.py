@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -121,4 +120,13 @@ def test_a_request_is_what_the_host_s_program_reads(release_action: ModuleType, 
     assert parsed.health.path == "/healthz"
     assert parsed.config_files == ("/etc/shop",)
     assert json.loads(parsed.settings.content) == settings
-    assert json.loads(base64.b64decode(made["settings"]["content"])) == settings
+    assert (parsed.settings.filename, parsed.settings.variable) == ("settings.json", "APP_SETTINGS")
+
+
+def test_the_settings_file_is_what_the_app_reads(release_action: ModuleType, tree: Path) -> None:
+    from slipway import spec  # noqa: PLC0415 - found through tests/conftest.py
+
+    file = {"format": "python", "variable": "SHOP_SETTINGS"}
+    parsed = spec.parse(json.dumps(request(release_action, tree, settings={"A": "1"}, settings_file=file)))
+    assert (parsed.settings.filename, parsed.settings.variable) == ("settings.py", "SHOP_SETTINGS")
+    assert parsed.settings.content.endswith(b"\nA = '1'\n")

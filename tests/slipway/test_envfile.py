@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slipway import envfile
 
-VALUES = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]))
+# Cn holds the code points that are no characters; systemd refuses some of them.
+VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs", "Cn"]))
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), VALUES))
@@ -21,7 +22,7 @@ def test_a_bad_name_is_refused(name: str) -> None:
         envfile.dump({name: "x"})
 
 
-@pytest.mark.parametrize("value", ["a\0b", "a\rb"])
+@pytest.mark.parametrize("value", ["a\0b", "a\ud800b", "a\ufffeb", "a\ufdd0b", "a\U0010ffffb", "a" * 128 * 1024])
 def test_what_systemd_cannot_carry_is_refused_without_showing_it(value: str) -> None:
     with pytest.raises(ValueError, match="the value of KEY") as caught:
         envfile.dump({"KEY": value})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import keyword
 import re
 import shlex
 from collections import Counter
@@ -82,7 +83,8 @@ def _app_problems(name: Any, app: Any) -> Problems:
     elif name in _reserved_names() or name.startswith("systemd-"):
         yield key, "that name belongs to the system; choose another"
     if isinstance(app, dict):
-        yield from _dict_problems(key, app, schema())
+        problems = list(_dict_problems(key, app, schema()))
+        yield from problems or _settings_file(key, app)
     else:
         yield key, "must be a dictionary"
 
@@ -177,24 +179,40 @@ def _command(key: str, value: str) -> Problems:
         yield key, f"cannot be split into words: {error}"
 
 
+def _variable(key: str, name: Any) -> Problems:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        yield key, "an environment variable's name is letters, digits and underscores, not beginning with a digit"
+    elif name.startswith("LD_") or name in {"PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "RELEASE_ID"}:
+        yield key, "this variable decides what code runs; Slipway sets it or leaves it out"
+
+
 def _env(key: str, value: dict[Any, Any]) -> Problems:
     for name, text in value.items():
         place = f"{key}.{name}"
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            yield (
-                place,
-                "an environment variable's name is letters, digits and underscores, not beginning with a digit",
-            )
-        elif name.startswith("LD_") or name in {"PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "RELEASE_ID"}:
-            yield place, "this variable decides what code runs; Slipway sets it or leaves it out"
+        yield from _variable(place, name)
         if not isinstance(text, str):
             yield place, "must be text" + _quote_hint("str", text)
-        elif "\0" in text or "\r" in text:
-            yield place, "holds a NUL or a carriage return, which systemd refuses"
+        elif problem := _text_problem(text) or _env_problem(f"{name}={text}"):
+            yield place, problem
+
+
+def _text_problem(text: str) -> str | None:
+    if "\0" in text:
+        return "holds a NUL character, which no configuration can carry"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "holds half of a surrogate pair, which is no text"
+    return None
+
+
+def _env_problem(assignment: str) -> str | None:
+    if any(0xFDD0 <= ord(character) <= 0xFDEF or ord(character) & 0xFFFE == 0xFFFE for character in assignment):
+        return "holds a code point that is no character, which systemd refuses"
+    too_long = len(assignment.encode()) >= 128 * 1024
+    return "is longer than an environment variable can be; put it into settings" if too_long else None
 
 
 def _settings(key: str, value: Any) -> Problems:
-    """Settings travel as JSON: any text but NUL, numbers, booleans, lists, dictionaries with names for keys."""
+    """Settings may be any text but NUL, numbers, booleans, lists, dictionaries with names for keys."""
     if isinstance(value, dict):
         for name, item in value.items():
             if not isinstance(name, str):
@@ -204,13 +222,36 @@ def _settings(key: str, value: Any) -> Problems:
         for index, item in enumerate(value):
             yield from _settings(f"{key}[{index}]", item)
     elif isinstance(value, str):
-        if "\0" in value:
-            yield key, "holds a NUL character, which no configuration can carry"
+        if problem := _text_problem(value):
+            yield key, problem
     elif not isinstance(value, bool | int | float | None):
         yield (
             key,
             f"must be text, a number, true, false, null, a list or a dictionary, and is a {type(value).__name__}",
         )
+
+
+def _settings_file(key: str, app: dict[str, Any]) -> Problems:
+    """What the chosen format cannot carry; asked only where the keys themselves are right."""
+    file, values = app.get("settings_file", {}), app.get("settings", {})
+    form, variable = file.get("format", "json"), file.get("variable", "APP_SETTINGS")
+    if variable in app.get("env", {}):
+        yield f"{key}.env.{variable}", "names the settings file; choose another settings_file.variable, or leave it out"
+    if form == "toml":
+        for place in _nulls(f"{key}.settings", values):
+            yield place, "TOML has no null; leave the key out, or choose another settings_file.format"
+    if form == "python":
+        for name in values:
+            if not name.isidentifier() or keyword.iskeyword(name):
+                yield f"{key}.settings.{name}", "is no name that Python can give a variable"
+
+
+def _nulls(key: str, value: Any) -> Iterator[str]:
+    if value is None:
+        yield key
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        yield from _nulls(f"{key}.{name}", item)
 
 
 FORMATS: dict[str, Callable[[str, Any], Problems]] = {
@@ -221,6 +262,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "url_path": _url_path,
     "url_prefix": _url_prefix,
     "command": _command,
+    "variable": _variable,
     "env": _env,
     "settings": _settings,
 }

@@ -125,25 +125,19 @@ def program() -> bytes:
     return buffer.getvalue()
 
 
-def settings_file(app: dict[str, Any]) -> dict[str, str]:
-    """The settings file of an app, for the request."""
-    text = json.dumps(app.get("settings") or {}, indent=2, sort_keys=True, ensure_ascii=False)
-    return {
-        "filename": "settings.json",
-        "variable": "APP_SETTINGS",
-        "content": base64.b64encode(f"{text}\n".encode()).decode(),
-    }
-
-
 def request(name: str, app: dict[str, Any], source: Source, options: dict[str, Any]) -> dict[str, Any]:
     """What the host is asked for one app: the `Spec` of the slipway program, as JSON."""
-    health = app.get("health") or {}
+    health, file = app.get("health") or {}, app.get("settings_file") or {}
     data = {
         "app": name,
         "source": source.digest,
         "revision": source.revision,
         "health": {"host": app["domains"][0], **health},
-        "settings": settings_file(app),
+        "settings": {
+            "values": app.get("settings") or {},
+            "form": file.get("format", "json"),
+            "variable": file.get("variable", "APP_SETTINGS"),
+        },
         "env": app.get("env") or {},
         "python": options["python"],
         "config_files": [path.format(app=name) for path in options["config_files"]],
@@ -204,7 +198,7 @@ class ActionModule(ActionBase):
         result["releases"] = releases
         result["changed"] = any(release["changed"] for release in releases.values())
 
-    def _carry_out(self, request: dict[str, Any], source: Source | None) -> dict[str, Any]:
+    def _carry_out(self, request: dict[str, Any], source: Source | None) -> Any:
         if source is None:
             return self._slipway(["deploy"], request)
         remote = self._make_tmp_path()

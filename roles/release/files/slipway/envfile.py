@@ -11,6 +11,13 @@ from collections.abc import Mapping
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPED = re.compile(r'([\\"$`])')
+# NUL ends a variable. The others are code points that are no characters: systemd calls a value with one broken, drops
+# it and writes it to the journal.
+_IMPOSSIBLE = re.compile(
+    "[\0\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(p * 0x10000 + n) for p in range(17) for n in (0xFFFE, 0xFFFF)) + "]"
+)
+# What Linux takes as one variable, its name and the NUL at its end included.
+LONGEST = 128 * 1024
 _UNESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -24,8 +31,10 @@ def dump(variables: Mapping[str, str]) -> str:
     for name, value in sorted(variables.items()):
         if not NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a name that an environment variable can have")
-        if "\0" in value or "\r" in value:
-            raise ValueError(f"the value of {name} holds a NUL or a carriage return, which systemd refuses")
+        if _IMPOSSIBLE.search(value):
+            raise ValueError(f"the value of {name} holds a NUL or another character that systemd refuses")
+        if len(f"{name}={value}".encode()) >= LONGEST:
+            raise ValueError(f"the value of {name} is longer than an environment variable can be")
         escaped = _ESCAPED.sub(r"\\\1", value)
         lines.append(f'{name}="{escaped}"\n')
     return "".join(lines)

@@ -18,7 +18,8 @@ OUTPUT_LINES = 40
 
 def environment(release: Path) -> dict[str, str]:
     """The very environment that systemd gives the release's instance."""
-    return envfile.load((release / "env").read_text())
+    # Not read_text, which would make line feeds of carriage returns.
+    return envfile.load((release / "env").read_bytes().decode())
 
 
 def group_id(app: str) -> int:

@@ -5,7 +5,6 @@ The request is JSON on standard input, never arguments: it carries settings, and
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
@@ -13,7 +12,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway import envfile
+from slipway import envfile, settings
 from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import APP_NAME
 
@@ -121,10 +120,8 @@ def parse(text: str) -> Spec:
     """
     try:
         data = json.loads(text)
-        settings = data.pop("settings", None)
-        if settings is not None:
-            settings["content"] = base64.b64decode(settings["content"])
-            data["settings"] = Settings(**settings)
+        if "settings" in data:
+            data["settings"] = _settings(**data["settings"])
         data["health"] = Health(**data["health"])
         for key in ("config_files", "unit_files", "shared"):
             data[key] = tuple(data.get(key, ()))
@@ -134,6 +131,11 @@ def parse(text: str) -> Spec:
         raise SlipwayError(f"The request cannot be read: {error}", code=BAD_REQUEST) from None
     _check(spec)
     return spec
+
+
+def _settings(values: dict[str, Any], form: str = "json", variable: str = "APP_SETTINGS") -> Settings:
+    filename, content = settings.render(form, values)
+    return Settings(filename, variable, content)
 
 
 def _check(spec: Spec) -> None:
@@ -151,6 +153,8 @@ def _check(spec: Spec) -> None:
             raise refuse(key, f"{path!r} must be a path inside the source")
     if "/" in spec.settings.filename or not spec.settings.filename.startswith("settings."):
         raise refuse("settings.filename", "must be settings.json, settings.toml or settings.py")
+    if not envfile.NAME.fullmatch(spec.settings.variable) or spec.settings.variable in spec.env:
+        raise refuse("settings_file.variable", "must be the name of a variable that env does not set")
     if any(character in spec.health.host + spec.health.path for character in "\r\n \0"):
         raise refuse("health", "host and path may hold no blank and no line break")
     if spec.keep < 1:
