@@ -1,6 +1,6 @@
 # Every target prints the command that it runs, and all of them work without make.
 .DEFAULT_GOAL := help
-.PHONY: help venv app-venv demo demo-down env test test-fast test-all lint lock clean
+.PHONY: help venv app-venv demo demo-down env test test-fast test-all lint docs lock clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 playbook := ansible-playbook
@@ -46,6 +46,9 @@ test: test-fast ## Every test: each scenario on Debian 12, the default one on 13
 
 test-all: test-fast ## Every test, each scenario on every Debian
 	SLIPWAY_TEST_ALL=1 pytest molecule $(PYTEST_ARGS)
+
+docs: venv ## Write the pages that are made from the roles' and the apps' descriptions
+	docs/generate.py
 
 lock: venv ## Bring the locks of Python packages up to date
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
