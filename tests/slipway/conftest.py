@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from slipway import layout, probe, process, units, venv
+from slipway import layout, probe, process, units, venv, workers
 from slipway.errors import SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Health, Settings, Spec
@@ -87,7 +87,13 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(units, "enable_boot", lambda _app: None)
     monkeypatch.setattr(units, "log_tail", lambda *_args, **_kwargs: ["the app's last words"])
     monkeypatch.setattr(process, "group_id", lambda _app: os.getegid())
-    monkeypatch.setattr(process, "become", _as_ourselves)
+    monkeypatch.setattr(process.Place, "arguments", _as_ourselves)
+    monkeypatch.setattr(
+        workers, "bring_over", lambda _layout, release, _spec: systemd.calls.append(("workers", release))
+    )
+    monkeypatch.setattr(workers, "follow", lambda _layout, _spec: None)
+    monkeypatch.setattr(workers, "stop", lambda _app: None)
+    monkeypatch.setattr(workers, "busy_releases", lambda _layout: set())
     monkeypatch.setattr(venv, "python_tag", lambda python: f"cpython of {python}")
     monkeypatch.setattr(venv, "ensure", _fake_venv)
 
@@ -103,8 +109,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return played
 
 
-def _as_ourselves(_app: str, release: Path) -> dict[str, object]:
-    return {"env": process.environment(release), "cwd": release / "src"}
+def _as_ourselves(place: process.Place) -> dict[str, object]:
+    return {"env": place.environment, "cwd": place.directory}
 
 
 def _fake_venv(venvs: Path, *_args: object, **_kwargs: object) -> Path:

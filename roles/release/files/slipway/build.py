@@ -12,13 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway import durable, envfile, process, venv
+from slipway import durable, envfile, process, venv, workers
 from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import Layout
-from slipway.spec import Spec
+from slipway.spec import Hook, Spec
 
 RECORD = "release.json"
 _BUILDING = ".building-"
+MINIMUM_BYTES = 200 << 20
+MINIMUM_INODES = 20_000
 
 
 def release_id(spec: Spec) -> str:
@@ -77,7 +79,10 @@ def build(layout: Layout, spec: Spec, release: str, archive: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o711)
     work.chmod(0o711)
+    _check_space(layout, archive)
     _unpack(archive, work / "src")
+    if hook := spec.hooks.get("before_build"):
+        _run_before_build(layout, work / "src", hook)
     environment = venv.ensure(layout.venvs, work / "src" / spec.requirements, spec.python, gid=gid)
     (work / "venv").symlink_to(Path("../../venvs") / environment.name)
     (work / "app.sock").symlink_to(layout.socket(release))
@@ -86,6 +91,7 @@ def build(layout: Layout, spec: Spec, release: str, archive: Path) -> None:
     durable.write_file(work / spec.settings.filename, spec.settings.content, mode=0o640, gid=gid)
     variables = _environment(spec, final, release)
     durable.write_file(work / "env", envfile.dump(variables).encode(), mode=0o600)
+    workers.write(spec, work, gid)
     _link_shared(layout, spec, work / "src")
     _copy_static(spec, work)
     _compile(work / "src", environment)
@@ -119,6 +125,31 @@ def _environment(spec: Spec, final: Path, release: str) -> dict[str, str]:
     }
     own = {"RELEASE_ID": release, spec.settings.variable: str(final / spec.settings.filename)}
     return {**base, **spec.env, **own}
+
+
+def _check_space(layout: Layout, archive: Path) -> None:
+    """Refuse to begin what the disk cannot hold; sources unpack to some times their size."""
+    needed = 10 * archive.stat().st_size + MINIMUM_BYTES
+    state = os.statvfs(layout.base)
+    free, inodes = state.f_bavail * state.f_frsize, state.f_favail
+    if free < needed:
+        raise SlipwayError(
+            f"The disk that holds {layout.base} has {free >> 20} MiB free, and a release needs {needed >> 20} MiB.",
+            hint=f"Free some room; see what is there with: du -xh --max-depth=2 {layout.base}",
+        )
+    # A file system that counts none, such as btrfs, says 0 of 0.
+    if state.f_files and inodes < MINIMUM_INODES:
+        raise SlipwayError(
+            f"The disk that holds {layout.base} has {inodes} inodes free, and a release needs {MINIMUM_INODES}."
+        )
+
+
+def _run_before_build(layout: Layout, source: Path, hook: Hook) -> None:
+    """Let the app's user change the source, which is nobody's yet; from then on it belongs to root."""
+    process.give(layout.app, source)
+    environment = {"HOME": str(source), "LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    where = process.Place(layout.app, source, environment)
+    process.run_in(where, hook.command, timeout=hook.timeout, name="hooks.before_build")
 
 
 def _unpack(archive: Path, target: Path) -> None:
@@ -165,6 +196,10 @@ def _copy_static(spec: Spec, work: Path) -> None:
         source = work / "src" / spec.static
         if not source.is_dir():
             raise SlipwayError(f"static.path: the source holds no directory {spec.static}", code=BAD_REQUEST)
+        for path in source.rglob("*"):
+            # Copied by root and then served: a link must not lead to what the app itself could not publish.
+            if path.is_symlink() and not path.resolve().is_relative_to((work / "src").resolve()):
+                raise SlipwayError(f"static.path: {path.relative_to(work / 'src')} leads outside the source")
         shutil.copytree(source, target)
     else:
         target.mkdir()

@@ -35,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     verb("releases", "the releases on disk, oldest first")
     command = verb("rollback", "switch back to the previous good release, or to a named one")
     command.add_argument("release", metavar="RELEASE", nargs="?", type=_release)
+    command.add_argument(
+        "--force", action="store_true", help="even to a failed release, or to one the database outgrew"
+    )
     command = verb("logs", "the log of the release that serves")
     command.add_argument("-f", "--follow", action="store_true", help="go on as new lines come")
     command.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")
@@ -124,7 +127,7 @@ def _cell(value: Any) -> str:
 _VERBS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "status": lambda _: _status(),
     "releases": lambda given: _releases(given.app),
-    "rollback": lambda given: transaction.rollback(given.app, given.release, actor=_actor()),
+    "rollback": lambda given: transaction.rollback(given.app, given.release, actor=_actor(), force=given.force),
     "logs": lambda given: _logs(given.app, follow=given.follow, lines=given.lines),
     "run": lambda given: _run(given.app, given.command),
     "start": lambda given: transaction.start(given.app),

@@ -73,7 +73,7 @@ def previous(layout: Layout) -> str | None:
     return next((release for release in reversed(order) if release != current), None)
 
 
-def rollback_target(layout: Layout, wanted: str | None) -> str:
+def rollback_target(layout: Layout, wanted: str | None, *, force: bool) -> str:
     """Which release to roll back to.
 
     Raises:
@@ -88,10 +88,10 @@ def rollback_target(layout: Layout, wanted: str | None) -> str:
             )
         return target
     build.record(layout, wanted)
-    if is_failed(layout, wanted):
+    if is_failed(layout, wanted) and not force:
         raise SlipwayError(
             f"Release {wanted} failed when it was deployed and was never good.",
-            hint=f"Choose another (slipway releases {layout.app}), or deploy it again.",
+            hint=f"Choose another (slipway releases {layout.app}), deploy it again, or insist with force.",
             code=BAD_REQUEST,
         )
     return wanted

@@ -8,7 +8,9 @@ import pwd
 import shlex
 import signal
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slipway import envfile
 from slipway.errors import SlipwayError
@@ -37,20 +39,50 @@ def group_id(app: str) -> int:
         ) from None
 
 
-def become(app: str, release: Path) -> dict[str, object]:
-    """Keyword arguments that make `subprocess` run a command as the app."""
-    group = group_id(app)
-    user = pwd.getpwnam(app).pw_uid if os.geteuid() == 0 else os.geteuid()
-    identity: dict[str, object] = {"user": user, "group": group, "extra_groups": []} if os.geteuid() == 0 else {}
-    return {**identity, "env": environment(release), "cwd": release / "src", "umask": 0o027}
-
-
-def run(app: str, release: Path, command: str, *, timeout: float, name: str) -> list[str]:
-    """Run a command to its end and return its last lines, standard error included.
+@dataclass(frozen=True)
+class Place:
+    """Where and as whom a command runs.
 
     Args:
         app: whose user to take.
-        release: the release whose code, settings and dependencies to run with.
+        directory: the working directory.
+        environment: all of the command's environment.
+    """
+
+    app: str
+    directory: Path
+    environment: dict[str, str]
+
+    def arguments(self) -> dict[str, Any]:
+        """What makes `subprocess` run a command there."""
+        identity: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            identity = {"user": self.app, "group": group_id(self.app), "extra_groups": []}
+        return {**identity, "env": self.environment, "cwd": self.directory, "umask": 0o027}
+
+
+def in_release(app: str, release: Path) -> Place:
+    """As the release's own instance: its user, its environment, its source."""
+    return Place(app, release / "src", environment(release))
+
+
+def give(app: str, tree: Path) -> None:
+    """Make a tree the property of the app's user."""
+    user = pwd.getpwnam(app).pw_uid
+    for path in (tree, *tree.rglob("*")):
+        os.chown(path, user, -1, follow_symlinks=False)
+
+
+def run(app: str, release: Path, command: str, *, timeout: float, name: str) -> list[str]:
+    """Run a command in a release, as the app; see `run_in`."""
+    return run_in(in_release(app, release), command, timeout=timeout, name=name)
+
+
+def run_in(place: Place, command: str, *, timeout: float, name: str) -> list[str]:
+    """Run a command to its end and return its last lines, standard error included.
+
+    Args:
+        place: where and as whom.
         command: split as a shell would, but never given to one.
         timeout: seconds; then the command and its children are killed.
         name: what to call it in a message.
@@ -58,7 +90,6 @@ def run(app: str, release: Path, command: str, *, timeout: float, name: str) -> 
     Raises:
         SlipwayError: it is not to be found, ended with an error or took too long; with its last lines.
     """
-    kwargs = become(app, release)
     argv = shlex.split(command)
     try:
         process = subprocess.Popen(
@@ -69,12 +100,11 @@ def run(app: str, release: Path, command: str, *, timeout: float, name: str) -> 
             text=True,
             errors="replace",
             start_new_session=True,
-            **kwargs,  # type: ignore[call-overload]
+            **place.arguments(),
         )
     except FileNotFoundError:
         raise SlipwayError(
-            f"{name}: there is no command {argv[0]!r}.",
-            hint="Is the package that brings it in the dependency lock?",
+            f"{name}: there is no command {argv[0]!r}.", hint="Is the package that brings it in the dependency lock?"
         ) from None
     try:
         output, _ = process.communicate(timeout=timeout)
@@ -97,10 +127,10 @@ def interactive(app: str, release: Path, command: list[str]) -> int:
     Raises:
         SlipwayError: there is no such command.
     """
-    kwargs = become(app, release)
     terminal = {key: value for key, value in os.environ.items() if key in {"TERM", "COLUMNS", "LINES"}}
-    kwargs["env"] = {**terminal, **environment(release)}
+    place = in_release(app, release)
+    place.environment.update(terminal)
     try:
-        return subprocess.run(command, **kwargs).returncode  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(command, **place.arguments()).returncode
     except FileNotFoundError:
         raise SlipwayError(f"There is no command {command[0]!r} in the release or on the host.") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from slipway import history, units
+from slipway import history, units, workers
 from slipway.build import is_complete
 from slipway.layout import RELEASE_ID, Layout
 
@@ -24,6 +24,7 @@ def prune(layout: Layout, keep: int) -> list[str]:
         layout.current_id(),
         history.previous(layout),
         *units.instances(layout.app),
+        *workers.busy_releases(layout),
     }
     removed = []
     for path in layout.releases.iterdir():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 from slipway import envfile, settings
 from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import APP_NAME
+
+HOOKS = ("before_build", "before_switch", "after_switch")
+PROCESS_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,27 @@ class Health:
     status: int = 200
     text: str = ""
     timeout: float = 30
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A command of the user's at one point of the transaction; split as a shell would, but never given to one."""
+
+    command: str
+    timeout: float = 300
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """How to ask what the database is at and what the code wants.
+
+    Args:
+        current: prints the revision that the database is at, one a line.
+        heads: prints the revision that the code wants, one a line.
+    """
+
+    current: str
+    heads: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +87,11 @@ class Spec:
         unit_files: unit files of the host that a release runs under; a change of one is a new release.
         release_command: run once before any traffic, or empty.
         release_timeout: seconds that it may take.
+        migrate: whether this host is the one of the deploy that runs the release command.
+        migrations: how a rollback finds out whether the older code fits the database, or None.
+        hooks: commands at `before_build`, `before_switch` and `after_switch`.
+        workers: long-running commands by name; one unit each, bound to the release.
+        timers: commands by name that a systemd timer starts, always with the serving release.
         static: directory of static files, relative to the source, or empty.
         shared: directories of the source that live in `shared/` instead and outlast every release.
         keep: good releases to keep.
@@ -82,6 +112,11 @@ class Spec:
     unit_files: tuple[str, ...] = ()
     release_command: str = ""
     release_timeout: float = 300
+    migrate: bool = True
+    migrations: Migrations | None = None
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    workers: dict[str, str] = field(default_factory=dict)
+    timers: dict[str, str] = field(default_factory=dict)
     static: str = ""
     shared: tuple[str, ...] = ()
     keep: int = 5
@@ -92,7 +127,7 @@ class Spec:
     def content(self) -> dict[str, Any]:
         """The part that makes a release what it is; a change in any of it is another release."""
         data = dataclasses.asdict(self)
-        for operational in ("revision", "keep", "lock_timeout", "release_timeout", "front", "actor"):
+        for operational in ("revision", "keep", "lock_timeout", "release_timeout", "migrate", "front", "actor"):
             del data[operational]
         data["settings"]["content"] = hashlib.sha256(self.settings.content).hexdigest()
         return data
@@ -108,8 +143,18 @@ class Spec:
 def from_public(data: dict[str, Any]) -> Spec:
     """Read back what `Spec.public` gave, for a rollback or a start at boot; settings and values stay in the release."""
     settings = Settings(data["settings"]["filename"], data["settings"]["variable"])
-    lists = {key: tuple(data[key]) for key in ("config_files", "unit_files", "shared")}
-    return Spec(**{**data, **lists, "settings": settings, "health": Health(**data["health"]), "env": {}})
+    return Spec(**{**data, **_nested(data), "settings": settings, "env": {}})
+
+
+def _nested(data: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a request that are more than JSON knows."""
+    migrations = data.get("migrations")
+    return {
+        "health": Health(**data["health"]),
+        "migrations": Migrations(**migrations) if migrations else None,
+        "hooks": {name: Hook(**hook) for name, hook in (data.get("hooks") or {}).items()},
+        **{key: tuple(data.get(key) or ()) for key in ("config_files", "unit_files", "shared")},
+    }
 
 
 def parse(text: str) -> Spec:
@@ -122,15 +167,38 @@ def parse(text: str) -> Spec:
         data = json.loads(text)
         if "settings" in data:
             data["settings"] = _settings(**data["settings"])
-        data["health"] = Health(**data["health"])
-        for key in ("config_files", "unit_files", "shared"):
-            data[key] = tuple(data.get(key, ()))
-        spec = Spec(**data)
+        spec = Spec(**{**data, **_nested(data)})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # The text of the error names keys at most: values are only looked at below.
         raise SlipwayError(f"The request cannot be read: {error}", code=BAD_REQUEST) from None
     _check(spec)
     return spec
+
+
+def _refuse(key: str, why: str) -> SlipwayError:
+    return SlipwayError(f"{key}: {why}", code=BAD_REQUEST)
+
+
+def _check_commands(spec: Spec) -> None:
+    for key, command in _commands(spec):
+        try:
+            shlex.split(command)
+        except ValueError as error:
+            raise _refuse(key, str(error)) from None
+    for name in (*spec.workers, *spec.timers):
+        if not PROCESS_NAME.fullmatch(name):
+            raise _refuse(name, "a worker's or timer's name is lower-case letters, digits and hyphens")
+    if unknown := set(spec.hooks) - set(HOOKS):
+        raise _refuse("hooks", f"there is no {unknown.pop()}; there are {', '.join(HOOKS)}")
+
+
+def _commands(spec: Spec) -> list[tuple[str, str]]:
+    return [
+        ("release_command", spec.release_command),
+        *((f"hooks.{name}", hook.command) for name, hook in spec.hooks.items()),
+        *((f"workers.{name}", command) for name, command in spec.workers.items()),
+        *((f"timers.{name}", command) for name, command in spec.timers.items()),
+    ]
 
 
 def _settings(values: dict[str, Any], form: str = "json", variable: str = "APP_SETTINGS") -> Settings:
@@ -139,31 +207,25 @@ def _settings(values: dict[str, Any], form: str = "json", variable: str = "APP_S
 
 
 def _check(spec: Spec) -> None:
-    def refuse(key: str, why: str) -> SlipwayError:
-        return SlipwayError(f"{key}: {why}", code=BAD_REQUEST)
-
     if not APP_NAME.fullmatch(spec.app):
-        raise refuse("app", "must be 1 to 31 lower-case letters, digits and hyphens, beginning with a letter")
+        raise _refuse("app", "must be 1 to 31 lower-case letters, digits and hyphens, beginning with a letter")
     for key, path in (
         ("requirements", spec.requirements),
         ("static", spec.static),
         *(("shared", s) for s in spec.shared),
     ):
         if path.startswith(("/", "-")) or ".." in path.split("/") or "\0" in path:
-            raise refuse(key, f"{path!r} must be a path inside the source")
+            raise _refuse(key, f"{path!r} must be a path inside the source")
     if "/" in spec.settings.filename or not spec.settings.filename.startswith("settings."):
-        raise refuse("settings.filename", "must be settings.json, settings.toml or settings.py")
+        raise _refuse("settings.filename", "must be settings.json, settings.toml or settings.py")
     if not envfile.NAME.fullmatch(spec.settings.variable) or spec.settings.variable in spec.env:
-        raise refuse("settings_file.variable", "must be the name of a variable that env does not set")
+        raise _refuse("settings_file.variable", "must be the name of a variable that env does not set")
     if any(character in spec.health.host + spec.health.path for character in "\r\n \0"):
-        raise refuse("health", "host and path may hold no blank and no line break")
+        raise _refuse("health", "host and path may hold no blank and no line break")
     if spec.keep < 1:
-        raise refuse("keep", "must be at least 1")
-    try:
-        shlex.split(spec.release_command)
-    except ValueError as error:
-        raise refuse("release_command", str(error)) from None
+        raise _refuse("keep", "must be at least 1")
+    _check_commands(spec)
     try:
         envfile.dump(spec.env)
     except ValueError as error:
-        raise refuse("env", str(error)) from None
+        raise _refuse("env", str(error)) from None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slipway import build, durable, history, lock, probe, process, prune, units
+from slipway import build, durable, history, lock, probe, process, prune, schema, units, workers
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Spec, from_public
@@ -31,12 +31,14 @@ class Run:
     release: str
     previous: str | None
     steps: dict[str, float] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
     output: list[str] = field(default_factory=list)
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """Note which step is under way, on disk, then do it."""
         intent = {"action": self.action, "release": self.release, "previous": self.previous, "step": name}
         durable.write_file(self.layout.transaction, json.dumps(intent).encode())
+        self.begun.add(name)
         began = time.monotonic()
         result = work()
         self.steps[name] = round(time.monotonic() - began, 3)
@@ -84,19 +86,20 @@ def deploy(spec: Spec, archive: Path | None) -> dict[str, Any]:
                     raise SlipwayError(f"Release {release} is not built on this host and no source was sent.")
                 run.step("build", lambda: build.build(layout, spec, release, archive))
             history.clear_failed(layout, release)
-            if spec.release_command and release != run.previous:
+            if spec.migrate and spec.release_command and release != run.previous:
                 run.output = run.step("release_command", lambda: _release_command(run))
             _switch(run)
         return _settle(run)
 
 
-def rollback(app: str, wanted: str | None, *, actor: str) -> dict[str, Any]:
+def rollback(app: str, wanted: str | None, *, actor: str, force: bool = False) -> dict[str, Any]:
     """Switch back to an earlier release, through the same gate as a deploy.
 
     Args:
         app: the app.
         wanted: a release id, or None for the previous good one.
         actor: who asks, for the journal.
+        force: go even to a release that failed, or that does not fit the database.
 
     Raises:
         SlipwayError: there is nothing to go back to, or it is not healthy; what had been serving is serving.
@@ -105,8 +108,10 @@ def rollback(app: str, wanted: str | None, *, actor: str) -> dict[str, Any]:
     _require_layout(layout)
     with lock.held(layout, actor=actor, timeout=60):
         recover(layout)
-        release = history.rollback_target(layout, wanted)
+        release = history.rollback_target(layout, wanted, force=force)
         spec = _recorded_spec(layout, release)
+        if not force:
+            schema.check(layout, spec, release)
         run = Run(layout, spec, "rollback", release, layout.current_id())
         if release == run.previous:
             return _result(run, changed=False)
@@ -121,10 +126,12 @@ def start(app: str) -> None:
     release = layout.current_id()
     if release is not None:
         units.start(app, release)
+        workers.bring_over(layout, release, _recorded_spec(layout, release))
 
 
 def stop(app: str) -> None:
     """Stop every instance of an app: what systemd calls when the app's own unit is stopped."""
+    workers.stop(app)
     for release in units.instances(app):
         units.stop(app, release)
 
@@ -159,21 +166,27 @@ def recover(layout: Layout) -> None:
             step=intent.get("step"),
         )
     _retire_others(layout)
+    if (serving := layout.current_id()) is not None:
+        workers.bring_over(layout, serving, _recorded_spec(layout, serving))
     layout.transaction.unlink()
 
 
 def _switch(run: Run) -> None:
     layout, spec, release = run.layout, run.spec, run.release
     run.step("start", lambda: _bring_up(layout, release, spec))
+    _run_hook(run, "before_switch")
     if release != run.previous:
         run.step("switch", lambda: durable.replace_link(layout.current, f"releases/{release}"))
     if spec.front:
         run.step("front", lambda: _ask_front(run))
+    run.step("workers", lambda: workers.bring_over(layout, release, spec))
+    _run_hook(run, "after_switch")
 
 
 def _settle(run: Run) -> dict[str, Any]:
     """After the switch is proven: nothing here can undo it."""
     run.step("retire", lambda: _retire_others(run.layout))
+    workers.follow(run.layout, run.spec)
     units.enable_boot(run.layout.app)
     _note(run, result="ok")
     run.step("prune", lambda: prune.prune(run.layout, run.spec.keep))
@@ -219,6 +232,12 @@ def _undo(run: Run) -> None:
     if run.release != run.previous:
         units.drain(layout, run.release)
         units.stop(layout.app, run.release)
+    # Before a failure of its own hides the one that led here, the old release gets its workers back.
+    with contextlib.suppress(SlipwayError):
+        if run.previous is None:
+            workers.stop(layout.app)
+        elif "workers" in run.begun:
+            workers.bring_over(layout, run.previous, _recorded_spec(layout, run.previous))
 
 
 def _note(run: Run, **result: str) -> None:
@@ -260,6 +279,12 @@ def _release_command(run: Run) -> list[str]:
         timeout=run.spec.release_timeout,
         name="release_command",
     )
+
+
+def _run_hook(run: Run, name: str) -> None:
+    if (hook := run.spec.hooks.get(name)) is not None:
+        app, release = run.layout.app, run.layout.release(run.release)
+        run.step(name, lambda: process.run(app, release, hook.command, timeout=hook.timeout, name=f"hooks.{name}"))
 
 
 def _bring_up(layout: Layout, release: str, spec: Spec) -> None:

@@ -17,6 +17,15 @@ def service(app: str, release: str) -> str:
     return f"{app}@{release}.service"
 
 
+def worker(app: str, name: str, release: str) -> str:
+    # A dot, which no app's name can hold: the worker `mail` of `shop` is never an instance of an app `shop-mail`.
+    return f"{app}.{name}@{release}.service"
+
+
+def timer(app: str, name: str) -> str:
+    return f"{app}.{name}.timer"
+
+
 def _socket(app: str, release: str) -> str:
     return f"{app}@{release}.socket"
 
@@ -114,16 +123,13 @@ def drain(layout: Layout, release: str, *, timeout: float = 30) -> None:
         time.sleep(0.1)
 
 
-def log_tail(app: str, release: str, *, since: float, lines: int = LOG_LINES) -> list[str]:
+def log_tail(app: str, release: str, *, since: float) -> list[str]:
     """The instance's last journal lines since a time (seconds since the epoch)."""
-    command = [
-        "journalctl",
-        "--unit",
-        service(app, release),
-        "--since",
-        f"@{since:.6f}",
-        "--lines",
-        str(lines),
-    ]
+    return log_of(service(app, release), since=since)
+
+
+def log_of(unit: str, *, since: float, lines: int = LOG_LINES) -> list[str]:
+    """A unit's last journal lines since a time (seconds since the epoch)."""
+    command = ["journalctl", "--unit", unit, "--since", f"@{since:.6f}", "--lines", str(lines)]
     result = subprocess.run([*command, "--no-pager", "--quiet", "--output=cat"], capture_output=True, text=True)
     return result.stdout.splitlines()

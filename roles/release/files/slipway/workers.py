@@ -1,0 +1,117 @@
+"""The processes of an app beside its server: workers, bound to one release, and timers, which follow `current`.
+
+Their units are the host's; what they run is a file in the release, so a rollback brings the old commands back as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+from slipway import units
+from slipway.errors import UNHEALTHY, SlipwayError
+from slipway.layout import Layout
+from slipway.spec import Spec
+
+DIRECTORY = "processes"
+# Long enough for a worker that cannot import its own code to have died of it.
+WATCH = 3.0
+
+
+def write(spec: Spec, release: Path, gid: int) -> None:
+    """Write each process's command into a release that is being built, as a file that its unit runs."""
+    directory = release / DIRECTORY
+    directory.mkdir()
+    for name, command in {**spec.workers, **spec.timers}.items():
+        path = directory / name
+        path.write_text(f"#!/bin/sh\nexec {shlex.join(shlex.split(command))}\n")
+        os.chown(path, -1, gid)
+        path.chmod(0o750)
+    os.chown(directory, -1, gid)
+    directory.chmod(0o750)
+
+
+def running(app: str) -> dict[str, str]:
+    """The units of all workers that systemd holds, running or failed, with the release of each."""
+    listed = subprocess.run(
+        ["systemctl", "list-units", "--all", "--output=json", f"{app}.*@*.service"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [unit["unit"] for unit in json.loads(listed.stdout or "[]") if unit["active"] != "inactive"]
+    return {unit: unit.partition("@")[2].removesuffix(".service") for unit in found}
+
+
+def bring_over(layout: Layout, release: str, spec: Spec) -> None:
+    """Stop the workers of every other release, gracefully, and run those of this one; see that they stay up.
+
+    Raises:
+        SlipwayError: a worker stopped or had to be restarted; with its last log lines.
+    """
+    others = [unit for unit, of in running(layout.app).items() if of != release]
+    _systemctl("stop", *others)
+    _systemctl("reset-failed", *others)
+    wanted = [units.worker(layout.app, name, release) for name in spec.workers]
+    if not wanted:
+        return
+    began = time.time()
+    _systemctl("start", *wanted)
+    while time.time() < began + WATCH:
+        for unit in wanted:
+            if _has_crashed(unit):
+                raise SlipwayError(
+                    f"The worker {unit} does not stay up.", log=units.log_of(unit, since=began), code=UNHEALTHY
+                )
+        time.sleep(0.2)
+
+
+def follow(layout: Layout, spec: Spec) -> None:
+    """Run the timers of the serving release, at boot too, and no others."""
+    here = subprocess.run(
+        ["systemctl", "list-unit-files", "--output=json", f"{layout.app}.*.timer"], capture_output=True, text=True
+    )
+    installed = {unit["unit_file"] for unit in json.loads(here.stdout or "[]")}
+    wanted = {units.timer(layout.app, name) for name in spec.timers}
+    _systemctl("disable", "--now", *sorted(installed - wanted))
+    _systemctl("enable", "--now", *sorted(wanted))
+
+
+def stop(app: str) -> None:
+    """Stop all workers of an app."""
+    _systemctl("stop", *running(app))
+
+
+def busy_releases(layout: Layout) -> set[str]:
+    """The releases that a timer's job or a worker still has as its working directory."""
+    shown = subprocess.run(
+        ["systemctl", "show", "--property=MainPID", "--value", f"{layout.app}.*.service"],
+        capture_output=True,
+        text=True,
+    )
+    found = set()
+    for pid in set(shown.stdout.split()) - {"0"}:
+        try:
+            path = Path(f"/proc/{pid}/cwd").readlink()
+        except OSError:
+            continue
+        if path.is_relative_to(layout.releases):
+            found.add(path.relative_to(layout.releases).parts[0])
+    return found
+
+
+def _has_crashed(unit: str) -> bool:
+    shown = subprocess.run(
+        ["systemctl", "show", "--property=ActiveState,NRestarts", unit], capture_output=True, text=True
+    )
+    state = dict(line.split("=", 1) for line in shown.stdout.splitlines())
+    return state.get("ActiveState") in {"failed", "inactive"} or int(state.get("NRestarts", 0)) > 0
+
+
+def _systemctl(verb: str, *arguments: str) -> None:
+    if any(not argument.startswith("-") for argument in arguments):
+        subprocess.run(["systemctl", verb, *arguments], capture_output=True)
