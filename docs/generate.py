@@ -32,6 +32,12 @@ FORMATS = {
     "variable": "letters, digits and underscores",
     "env": "a dictionary; names are letters, digits and underscores, values are text",
     "settings": "a dictionary of what JSON can hold",
+    "source": "`path`, `git` with `version`, or `pip`",
+    "git_url": "`https://…`, `ssh://…` or `user@host:path`",
+    "git_version": "a branch, a tag or a commit",
+    "pin": "a package with its version",
+    "interpreter": "an absolute path",
+    "calendar": "a time as systemd writes it",
 }
 TYPES = {"str": "text", "int": "number", "bool": "true or false", "dict": "dictionary", "list": "list", "path": "path"}
 
@@ -61,7 +67,7 @@ def cell(text: str) -> str:
 def app_keys(options: dict[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:
     """Every key of an app, a dictionary's own keys after it."""
     for name, option in options.items():
-        rules = [FORMATS[option["format"]]] if "format" in option else []
+        rules = [rule(option["format"])] if "format" in option else []
         if "choices" in option:
             rules.append(" or ".join(code(choice) for choice in option["choices"]))
         if "minimum" in option:
@@ -75,6 +81,19 @@ def app_keys(options: dict[str, Any], prefix: str = "") -> Iterator[dict[str, An
             "rules": "; ".join(rules),
         }
         yield from app_keys(option.get("options", {}), f"{prefix}{name}.")
+        if "values" in option:
+            yield from app_keys({"<name>": option["values"]}, f"{prefix}{name}.")
+
+
+def rule(form: str) -> str:
+    """What a format asks for.
+
+    Raises:
+        SystemExit: this program has no words for it yet.
+    """
+    if form not in FORMATS:
+        raise SystemExit(f"docs/generate.py: say in FORMATS what the format {form!r} asks for")
+    return FORMATS[form]
 
 
 def default(option: dict[str, Any]) -> str:
