@@ -98,6 +98,21 @@ def test_an_unhealthy_release_never_serves(host: Host) -> None:
     assert not history.is_failed(host.layout, bad)
 
 
+def test_assets_of_what_served_before_stay_at_hand(host: Host) -> None:
+    first, second = deploy(host, "1"), deploy(host, "2")
+    assert host.layout.previous_id() == first
+    transaction.rollback("shop", None, actor="me")
+    assert host.layout.previous_id() == second
+    third = deploy(host, "3", keep=1)
+    assert host.layout.previous_id() == first
+    # A release that served for a moment has sent pages too.
+    host.broken_front = True
+    with pytest.raises(SlipwayError, match="502"):
+        deploy(host, "4")
+    assert host.current() == third
+    assert host.layout.previous_id() == build.release_id(host.spec("4"))
+
+
 def test_an_instance_that_does_not_start_changes_nothing(host: Host) -> None:
     good = deploy(host, "1")
     host.systemd.refuses.add(build.release_id(host.spec("2")))

@@ -46,6 +46,11 @@ class Layout:
         return self.base / "current"
 
     @property
+    def previous(self) -> Path:
+        """What served before the last switch: the web server finds the hashed assets there of pages already sent."""
+        return self.base / "previous"
+
+    @property
     def journal(self) -> Path:
         return self.base / "journal.jsonl"
 
@@ -66,11 +71,19 @@ class Layout:
 
     def current_id(self) -> str | None:
         """The id that `current` names, or None before the first deploy."""
-        try:
-            name = os.path.basename(os.readlink(self.current))
-        except FileNotFoundError:
-            return None
-        return name if RELEASE_ID.fullmatch(name) else None
+        return _named_by(self.current)
+
+    def previous_id(self) -> str | None:
+        """The id that `previous` names, or None before the second deploy."""
+        return _named_by(self.previous)
+
+
+def _named_by(link: Path) -> str | None:
+    try:
+        name = os.path.basename(os.readlink(link))
+    except FileNotFoundError:
+        return None
+    return name if RELEASE_ID.fullmatch(name) else None
 
 
 def apps() -> list[str]:

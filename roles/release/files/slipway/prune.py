@@ -22,6 +22,7 @@ def prune(layout: Layout, keep: int) -> list[str]:
     stay = {
         *history.deployed(layout)[-keep:],
         layout.current_id(),
+        layout.previous_id(),
         history.previous(layout),
         *units.instances(layout.app),
         *workers.busy_releases(layout),

@@ -154,7 +154,7 @@ def recover(layout: Layout) -> None:
             if current == release and previous and build.is_complete(layout, previous):
                 history.mark_failed(layout, current, error.message)
                 units.start(layout.app, previous)
-                durable.replace_link(layout.current, f"releases/{previous}")
+                _point(layout, previous)
     if intent.get("action") and release == layout.current_id() != previous:
         history.write(layout, action=intent["action"], release=release, previous=previous, result="ok", recovered=True)
     else:
@@ -176,11 +176,18 @@ def _switch(run: Run) -> None:
     run.step("start", lambda: _bring_up(layout, release, spec))
     _run_hook(run, "before_switch")
     if release != run.previous:
-        run.step("switch", lambda: durable.replace_link(layout.current, f"releases/{release}"))
+        run.step("switch", lambda: _point(layout, release))
     if spec.front:
         run.step("front", lambda: _ask_front(run))
     run.step("workers", lambda: workers.bring_over(layout, release, spec))
     _run_hook(run, "after_switch")
+
+
+def _point(layout: Layout, release: str) -> None:
+    """Move the link. What it named stays at hand: pages that are on their way ask for their assets after the switch."""
+    if (before := layout.current_id()) not in {None, release}:
+        durable.replace_link(layout.previous, f"releases/{before}")
+    durable.replace_link(layout.current, f"releases/{release}")
 
 
 def _settle(run: Run) -> dict[str, Any]:
@@ -226,7 +233,7 @@ def _undo(run: Run) -> None:
     layout = run.layout
     build.clean(layout)
     if run.previous is not None and layout.current_id() != run.previous:
-        durable.replace_link(layout.current, f"releases/{run.previous}")
+        _point(layout, run.previous)
     elif run.previous is None and layout.current.is_symlink():
         layout.current.unlink()
     if run.release != run.previous:
