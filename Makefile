@@ -1,6 +1,6 @@
 # Every target prints the command that it runs, and all of them work without make.
 .DEFAULT_GOAL := help
-.PHONY: help venv app-venv demo demo-down env test test-fast test-all lint docs lock clean
+.PHONY: help venv app-venv demo demo-down env rekey test test-fast test-all lint docs lock clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 playbook := ansible-playbook
@@ -28,6 +28,9 @@ demo-down: venv ## Remove the demo: its container, keys and images
 env: venv ## Start an environment: NAME=production HOST=198.51.100.7 DOMAIN=shop.example.com
 	$(playbook) playbooks/environment.yml \
 	  -e environment_name='$(NAME)' -e environment_host='$(HOST)' -e environment_domain='$(DOMAIN)'
+
+rekey: venv ## Change the password of an environment's vault: NAME=production
+	$(playbook) playbooks/rekey.yml -e environment_name='$(NAME)'
 
 lint: app-venv ## Look for faults without running anything
 	ruff check . && ruff format --check .
