@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+FILTERS = ":".join(map(str, ROOT.glob("roles/*/filter_plugins")))
 SHOP = {
     "source": {"path": "app"},
     "wsgi": "shop:create_app('x')",
@@ -26,7 +27,7 @@ SHOP = {
 def render(out: Path, debian: str, **variables: Any) -> dict[str, str]:
     out.mkdir()
     given = {"roles": str(ROOT / "roles"), "out": str(out), "debian": debian, "apps": {"shop": SHOP}, **variables}
-    environment = {**os.environ, "ANSIBLE_FILTER_PLUGINS": str(ROOT / "roles/preflight/filter_plugins")}
+    environment = {**os.environ, "ANSIBLE_FILTER_PLUGINS": FILTERS}
     command = ["ansible-playbook", str(Path(__file__).parent / "render.yml"), "-e", json.dumps(given)]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

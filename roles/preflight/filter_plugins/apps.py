@@ -67,13 +67,33 @@ def apps_complete(apps: Any) -> dict[str, Any]:
     return {name: _complete(app, schema()) for name, app in apps.items()}
 
 
+def apps_public(apps: Any) -> dict[str, Any]:
+    """`apps_complete` without what may be secret: all that anything but the deploy itself needs.
+
+    Ansible prints an item of a loop that fails, whatever its label says.
+    """
+    secret = {"settings", "env", "source"}
+    return {
+        name: {key: value for key, value in app.items() if key not in secret}
+        for name, app in apps_complete(apps).items()
+    }
+
+
 def _complete(value: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     filled = {}
     for key, option in options.items():
         if key in value or "default" in option:
             given = value.get(key, option.get("default"))
-            filled[key] = _complete(given, option["options"]) if "options" in option else given
+            filled[key] = _filled(given, option)
     return filled
+
+
+def _filled(given: Any, option: dict[str, Any]) -> Any:
+    if "options" in option:
+        return _complete(given, option["options"])
+    if "values" in option:
+        return {name: _filled(item, option["values"]) for name, item in given.items()}
+    return given
 
 
 def _app_problems(name: Any, app: Any) -> Problems:
@@ -114,10 +134,20 @@ def _value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
         yield key, f"must be from {option['minimum']} to {option['maximum']}"
     if "options" in option:
         yield from _dict_problems(key, value, option["options"])
-    elif kind == "list":
+    if "values" in option:
+        yield from _named_problems(key, value, option["values"])
+    if kind == "list":
         yield from _list_problems(key, value, option)
     elif "format" in option:
         yield from FORMATS[option["format"]](key, value)
+
+
+def _named_problems(key: str, value: dict[Any, Any], option: dict[str, Any]) -> Problems:
+    """A dictionary whose keys are names of the user's own; each becomes part of a unit's name."""
+    for name, item in value.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            yield f"{key}.{name}", "a name is 1 to 31 lower-case letters, digits and hyphens, beginning with a letter"
+        yield from _value_problems(f"{key}.{name}", item, option)
 
 
 def _list_problems(key: str, value: list[Any], option: dict[str, Any]) -> Problems:
@@ -167,6 +197,46 @@ def _url_path(key: str, value: str) -> Problems:
 def _url_prefix(key: str, value: str) -> Problems:
     if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value) or ".." in value.split("/"):
         yield key, "must be a path such as /static: a leading slash, no trailing one, plain characters"
+
+
+def _source(key: str, value: dict[str, Any]) -> Problems:
+    kinds = [kind for kind in ("git", "pip", "path") if kind in value]
+    if not kinds or kinds == ["pip", "path"]:
+        yield key, "must say where the code is by one of path, git and pip"
+    if "git" in value and "pip" in value:
+        yield key, "must be one of git and pip, not both"
+    if "git" in value and "version" not in value:
+        yield f"{key}.version", "is missing: the branch, tag or commit to deploy"
+    for extra in {"version", "key"} & set(value):
+        if "git" not in value:
+            yield f"{key}.{extra}", "belongs to git, which is not there"
+
+
+def _git_url(key: str, value: str) -> Problems:
+    if re.match(r"https?://[^/]*@", value):
+        yield key, "holds a password or user name; take it out and give a deploy key in key"
+    elif not re.fullmatch(r"(https://|ssh://)[\w.@:/~+-]+|[\w.-]+@[\w.-]+:[\w./~+-]+", value) or value.startswith("-"):
+        yield key, "must be an https:// or ssh:// URL, or user@host:path"
+
+
+def _git_version(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9][\w./+-]*", value) or ".." in value:
+        yield key, "must be the name of a branch, a tag or a commit"
+
+
+def _pin(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(\[[\w, -]+\])?==[A-Za-z0-9][\w.!+-]*", value):
+        yield key, "must be a package with its version, such as ihatemoney==7.2.1"
+
+
+def _interpreter(key: str, value: str) -> Problems:
+    if value and (not re.fullmatch(r"/[A-Za-z0-9_./-]+", value) or ".." in value.split("/")):
+        yield key, "must be the absolute path of an interpreter, such as /usr/bin/python3"
+
+
+def _calendar(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9*:./,~ -]+", value):
+        yield key, "must be a time as systemd writes it, such as daily or Mon 03:00"
 
 
 def _command(key: str, value: str) -> Problems:
@@ -265,6 +335,12 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "variable": _variable,
     "env": _env,
     "settings": _settings,
+    "source": _source,
+    "git_url": _git_url,
+    "git_version": _git_version,
+    "pin": _pin,
+    "interpreter": _interpreter,
+    "calendar": _calendar,
 }
 
 
@@ -272,4 +348,4 @@ class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"apps_problems": apps_problems, "apps_complete": apps_complete}
+        return {"apps_problems": apps_problems, "apps_complete": apps_complete, "apps_public": apps_public}

@@ -7,108 +7,26 @@ import getpass
 import hashlib
 import io
 import json
-import os
 import socket
-import stat
-import subprocess
-import tarfile
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-# What no release needs and a directory without git cannot tell us to leave out.
-_NEVER = {
-    ".git",
-    ".venv",
-    "venv",
-    "__pycache__",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    "node_modules",
-    ".env",
-}
-_PROGRAM = Path(__file__).resolve().parent.parent / "files" / "slipway"
+_FILES = Path(__file__).resolve().parent.parent / "files"
+_PROGRAM = _FILES / "slipway"
+_UNITS = "/etc/systemd/system"
+# Ansible loads a plugin by its path and knows no package around it.
+sys.path.append(str(_FILES))
+from packing.source import Source, SourceError, find  # noqa: E402
+
 # A fixed time in archives, so that the same content is the same bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-
-
-class Source:
-    """A source tree on the controller.
-
-    Args:
-        root: its directory.
-
-    Attributes:
-        files: what belongs to it, relative to `root`, sorted.
-        digest: a hash of the names, kinds and contents of all files.
-        revision: the git commit where the tree is a clean checkout, else None.
-    """
-
-    def __init__(self, root: Path) -> None:
-        if not root.is_dir():
-            raise AnsibleActionFail(f"source.path: there is no directory {root}")
-        self.root = root
-        self.files = _tracked(root) or _walk(root)
-        if not self.files:
-            raise AnsibleActionFail(f"source.path: the directory {root} is empty")
-        self.digest = self._hash()
-        self.revision = _revision(root)
-
-    def _hash(self) -> str:
-        digest = hashlib.sha256()
-        for name in self.files:
-            path = self.root / name
-            mode = path.lstat().st_mode
-            content = os.readlink(path).encode() if stat.S_ISLNK(mode) else path.read_bytes()
-            kind = "link" if stat.S_ISLNK(mode) else "program" if mode & 0o100 else "file"
-            digest.update(f"{name}\0{kind}\0{len(content)}\0".encode())
-            digest.update(content)
-        return digest.hexdigest()
-
-    def pack(self, target: Path) -> None:
-        """Write a compressed archive of the tree to `target`."""
-        with tarfile.open(target, "w:gz", compresslevel=6) as archive:
-            for name in self.files:
-                archive.add(self.root / name, name, recursive=False)
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        result = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return result.stdout
-
-
-def _tracked(root: Path) -> list[str]:
-    """The files that git tracks or would track; empty outside a checkout."""
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or ""
-    # A tracked file that was deleted is still listed.
-    return sorted(name for name in set(listed.split("\0")) if name and os.path.lexists(root / name))
-
-
-def _walk(root: Path) -> list[str]:
-    names = []
-    for directory, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in _NEVER]
-        links = [name for name in folders if (Path(directory) / name).is_symlink()]
-        names += [
-            str((Path(directory) / name).relative_to(root))
-            for name in (*files, *links)
-            if name not in _NEVER and not name.endswith(".pyc")
-        ]
-    return sorted(names)
-
-
-def _revision(root: Path) -> str | None:
-    if _git(root, "status", "--porcelain", "--", ".") != "":
-        return None
-    return (_git(root, "rev-parse", "HEAD") or "").strip() or None
 
 
 def program() -> bytes:
@@ -128,6 +46,10 @@ def program() -> bytes:
 def request(name: str, app: dict[str, Any], source: Source, options: dict[str, Any]) -> dict[str, Any]:
     """What the host is asked for one app: the `Spec` of the slipway program, as JSON."""
     health, file = app.get("health") or {}, app.get("settings_file") or {}
+    workers, timers = app.get("workers") or {}, app.get("timers") or {}
+    units = [path.format(app=name) for path in options["unit_files"]]
+    units += [f"{_UNITS}/{name}.{worker}@.service" for worker in workers]
+    units += [f"{_UNITS}/{name}.{timer}.{kind}" for timer in timers for kind in ("service", "timer")]
     data = {
         "app": name,
         "source": source.digest,
@@ -139,18 +61,24 @@ def request(name: str, app: dict[str, Any], source: Source, options: dict[str, A
             "variable": file.get("variable", "APP_SETTINGS"),
         },
         "env": app.get("env") or {},
-        "python": options["python"],
+        "python": app.get("python") or options["python"],
         "config_files": [path.format(app=name) for path in options["config_files"]],
-        "unit_files": [path.format(app=name) for path in options["unit_files"]],
+        "unit_files": units,
         "release_command": app.get("release_command") or "",
+        "migrate": options.get("migrate", True),
+        "migrations": app.get("migrations"),
+        "hooks": app.get("hooks") or {},
+        "workers": workers,
+        "timers": {timer: about["command"] for timer, about in timers.items()},
         "static": (app.get("static") or {}).get("path") or "",
+        "packaged": "pip" in app["source"],
         "shared": app.get("shared") or [],
         "keep": options["keep"],
         "lock_timeout": options["lock_timeout"],
         "front": options["front"],
         "actor": f"{getpass.getuser()}@{socket.gethostname()}",
     }
-    if app.get("requirements"):
+    if app.get("requirements") and not data["packaged"]:
         data["requirements"] = app["requirements"]
     return data
 
@@ -179,7 +107,10 @@ class ActionModule(ActionBase):
         options = self._task.args.get("options", {})
         apps = self._task.args.get("apps") or {}
         root = Path(options["root"])
-        sources = {name: Source(root / Path(app["source"]["path"]).expanduser()) for name, app in apps.items()}
+        try:
+            sources = {name: find(name, app, root) for name, app in apps.items()}
+        except SourceError as error:
+            raise AnsibleActionFail(str(error)) from None
         requests = {name: request(name, app, sources[name], options) for name, app in apps.items()}
         plans = self._slipway(["plan"], list(requests.values()), may_be_missing=self._task.check_mode)
         if plans is None:
@@ -216,7 +147,8 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             result["skipped"] = True
             return
-        answer = self._slipway(["rollback", app, *([release] if release else [])])
+        force = ["--force"] if boolean(self._task.args.get("force", False)) else []
+        answer = self._slipway(["rollback", *force, app, *([release] if release else [])])
         result["releases"] = {app: answer}
         result["changed"] = answer["changed"]
 

@@ -35,6 +35,10 @@ options:
   release:
     description: The release to roll back to; without it, the good one before the serving one.
     type: str
+  force:
+    description: With V(rolled_back), go even to a release that failed, or that the database has been migrated past.
+    type: bool
+    default: false
   arguments:
     description: Set by the action plugin. The arguments of the C(slipway) program.
     type: list

@@ -193,13 +193,15 @@ def _copy_static(spec: Spec, work: Path) -> None:
     """The web server's own copy: it may read nothing else of the source."""
     target = work / "static"
     if spec.static:
-        source = work / "src" / spec.static
+        base = next(work.glob("venv/lib/python*/site-packages")) if spec.packaged else work / "src"
+        source = base / spec.static
         if not source.is_dir():
-            raise SlipwayError(f"static.path: the source holds no directory {spec.static}", code=BAD_REQUEST)
+            whole = "package" if spec.packaged else "source"
+            raise SlipwayError(f"static.path: the {whole} holds no directory {spec.static}", code=BAD_REQUEST)
         for path in source.rglob("*"):
             # Copied by root and then served: a link must not lead to what the app itself could not publish.
-            if path.is_symlink() and not path.resolve().is_relative_to((work / "src").resolve()):
-                raise SlipwayError(f"static.path: {path.relative_to(work / 'src')} leads outside the source")
+            if path.is_symlink() and not path.resolve().is_relative_to(base.resolve()):
+                raise SlipwayError(f"static.path: {path.relative_to(base)} leads outside the source")
         shutil.copytree(source, target)
     else:
         target.mkdir()

@@ -16,6 +16,13 @@ from datetime import UTC, datetime
 from slipway.errors import BUSY, SlipwayError
 from slipway.layout import Layout
 
+held_by: set[int] = set()
+"""The descriptors of the locks that this process holds.
+
+A command of the transaction inherits them: should this process be killed while a migration runs, the lock stays until
+the migration has ended, and no second one begins beside it.
+"""
+
 
 @contextlib.contextmanager
 def held(layout: Layout, *, actor: str, timeout: float) -> Iterator[None]:
@@ -30,9 +37,11 @@ def held(layout: Layout, *, actor: str, timeout: float) -> Iterator[None]:
         holder = {"by": actor, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        held_by.add(descriptor)
         yield
         os.ftruncate(descriptor, 0)
     finally:
+        held_by.discard(descriptor)
         os.close(descriptor)
 
 

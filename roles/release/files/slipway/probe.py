@@ -118,16 +118,18 @@ def gate(health: Health, ask: Ask, *, where: str, crashed: Callable[[], bool]) -
     Raises:
         SlipwayError: with code UNHEALTHY: what was asked, what came back and why that is usually so.
     """
-    began = time.monotonic()
+    began, pause = time.monotonic(), _PAUSE
     while True:
         left = health.timeout - (time.monotonic() - began)
         answer = ask(max(left, 1.0), crashed)
         if accepts(health, answer):
             return
         dead = bool(answer.error) and crashed()
-        if dead or left <= _PAUSE or 300 <= answer.status < 500:
+        if dead or left <= pause or 300 <= answer.status < 500:
             break
-        time.sleep(_PAUSE)
+        time.sleep(pause)
+        # Quick at first, since most apps boot within a second; then rarely enough not to fill the app's log.
+        pause = min(pause * 1.5, 1.0)
     raise SlipwayError(
         f"Asked {where}: GET {health.path} with Host {health.host} as https, expecting {_expected(health)}; "
         f"got {answer} after {time.monotonic() - began:.1f} s.",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway import envfile
+from slipway import envfile, lock
 from slipway.errors import SlipwayError
 
 OUTPUT_LINES = 40
@@ -100,6 +100,7 @@ def run_in(place: Place, command: str, *, timeout: float, name: str) -> list[str
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=tuple(lock.held_by),
             **place.arguments(),
         )
     except FileNotFoundError:

@@ -93,6 +93,7 @@ class Spec:
         workers: long-running commands by name; one unit each, bound to the release.
         timers: commands by name that a systemd timer starts, always with the serving release.
         static: directory of static files, relative to the source, or empty.
+        packaged: whether the app is a package: its static files are then relative to site-packages.
         shared: directories of the source that live in `shared/` instead and outlast every release.
         keep: good releases to keep.
         lock_timeout: seconds to wait for another transaction.
@@ -118,6 +119,7 @@ class Spec:
     workers: dict[str, str] = field(default_factory=dict)
     timers: dict[str, str] = field(default_factory=dict)
     static: str = ""
+    packaged: bool = False
     shared: tuple[str, ...] = ()
     keep: int = 5
     lock_timeout: float = 600

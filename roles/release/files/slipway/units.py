@@ -11,6 +11,7 @@ from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 
 LOG_LINES = 20
+LOG_WIDTH = 1000
 
 
 def service(app: str, release: str) -> str:
@@ -128,8 +129,9 @@ def log_tail(app: str, release: str, *, since: float) -> list[str]:
     return log_of(service(app, release), since=since)
 
 
-def log_of(unit: str, *, since: float, lines: int = LOG_LINES) -> list[str]:
-    """A unit's last journal lines since a time (seconds since the epoch)."""
-    command = ["journalctl", "--unit", unit, "--since", f"@{since:.6f}", "--lines", str(lines)]
-    result = subprocess.run([*command, "--no-pager", "--quiet", "--output=cat"], capture_output=True, text=True)
-    return result.stdout.splitlines()
+def log_of(unit: str, *, since: float) -> list[str]:
+    """A unit's last journal lines since a time (seconds since the epoch), each cut to a readable length."""
+    # Not --lines: with --since, journalctl of systemd 252 counts them from the beginning.
+    command = ["journalctl", "--unit", unit, "--since", f"@{since:.6f}", "--no-pager", "--quiet", "--output=cat"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return [line[:LOG_WIDTH] for line in result.stdout.splitlines()[-LOG_LINES:]]

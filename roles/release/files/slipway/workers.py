@@ -78,7 +78,9 @@ def follow(layout: Layout, spec: Spec) -> None:
     installed = {unit["unit_file"] for unit in json.loads(here.stdout or "[]")}
     wanted = {units.timer(layout.app, name) for name in spec.timers}
     _systemctl("disable", "--now", *sorted(installed - wanted))
-    _systemctl("enable", "--now", *sorted(wanted))
+    _systemctl("enable", *sorted(wanted))
+    # Not merely started: a changed calendar counts from now on.
+    _systemctl("restart", *sorted(wanted))
 
 
 def stop(app: str) -> None:
