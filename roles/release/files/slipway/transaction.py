@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slipway import build, durable, history, lock, probe, process, prune, schema, units, workers
+from slipway import build, durable, faults, history, lock, probe, process, prune, schema, units, workers
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Spec, from_public
@@ -39,9 +39,11 @@ class Run:
         intent = {"action": self.action, "release": self.release, "previous": self.previous, "step": name}
         durable.write_file(self.layout.transaction, json.dumps(intent).encode())
         self.begun.add(name)
+        faults.point(f"{name}:before")
         began = time.monotonic()
         result = work()
         self.steps[name] = round(time.monotonic() - began, 3)
+        faults.point(f"{name}:after")
         return result
 
 
@@ -168,6 +170,7 @@ def recover(layout: Layout) -> None:
     _retire_others(layout)
     if (serving := layout.current_id()) is not None:
         workers.bring_over(layout, serving, _recorded_spec(layout, serving))
+    faults.point("recover")
     layout.transaction.unlink()
 
 
