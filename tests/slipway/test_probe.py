@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -93,6 +94,15 @@ def test_a_bad_answer_says_what_was_asked_and_what_came_back(
 def test_no_socket_at_all(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="no answer"):
         gate(tmp_path / "nobody.sock", Health("shop.example.com", timeout=0.3))
+
+
+def test_it_does_not_ask_again_when_time_is_up() -> None:
+    def ask(left: float, _crashed: Callable[[], bool]) -> probe.Answer:
+        time.sleep(left)
+        return probe.Answer(error=f"no answer within {left:.0f} s")
+
+    with pytest.raises(SlipwayError, match=r"got no answer within 2 s after 2\.\d s"):
+        probe.gate(Health("shop.example.com", timeout=2), ask, where="the new instance", crashed=lambda: False)
 
 
 def test_a_crash_ends_the_wait(tmp_path: Path) -> None:

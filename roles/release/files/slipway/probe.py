@@ -120,10 +120,10 @@ def gate(health: Health, ask: Ask, *, where: str, crashed: Callable[[], bool]) -
     """
     began, pause = time.monotonic(), _PAUSE
     while True:
-        left = health.timeout - (time.monotonic() - began)
-        answer = ask(max(left, 1.0), crashed)
+        answer = ask(max(health.timeout - (time.monotonic() - began), 1.0), crashed)
         if accepts(health, answer):
             return
+        left = health.timeout - (time.monotonic() - began)
         dead = bool(answer.error) and crashed()
         if dead or left <= pause or 300 <= answer.status < 500:
             break

@@ -131,6 +131,8 @@ def log_tail(app: str, release: str, *, since: float) -> list[str]:
 
 def log_of(unit: str, *, since: float) -> list[str]:
     """A unit's last journal lines since a time (seconds since the epoch), each cut to a readable length."""
+    # What a program wrote before it died may still be on its way to the journal.
+    subprocess.run(["journalctl", "--sync"], capture_output=True)
     # Not --lines: with --since, journalctl of systemd 252 counts them from the beginning.
     command = ["journalctl", "--unit", unit, "--since", f"@{since:.6f}", "--no-pager", "--quiet", "--output=cat"]
     result = subprocess.run(command, capture_output=True, text=True)
