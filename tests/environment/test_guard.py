@@ -84,6 +84,7 @@ def test_placeholders_templates_and_shared_secrets_are_found_inside_vaults(commi
     committed.write_vault("production", f'vault_post_password: !unsafe "{SECRET}"\n')
     code, lines, _ = guard(committed)
     assert code == 1
+    number = "must be text and is int; put it in quotes, without !unsafe, which would read a number all the same"
     placeholder = "is a placeholder; make a secret with: python3 -c 'import secrets; print(secrets.token_hex())'"
     other = (
         "is the same secret as vault_post_password in group_vars/production/vault.yml; each environment needs its own"
@@ -92,8 +93,9 @@ def test_placeholders_templates_and_shared_secrets_are_found_inside_vaults(commi
         f"group_vars/staging/vault.yml: vault_a_secret_key: {placeholder}",
         f"group_vars/staging/vault.yml: vault_mail_password: {other}",
         "group_vars/staging/vault.yml: vault_b: would be taken for a template; put !unsafe before the quoted secret",
-        "group_vars/staging/vault.yml: vault_c: must be text and is int; put it in quotes",
+        f"group_vars/staging/vault.yml: vault_c: {number}",
         f"group_vars/staging/vault.yml: vault_d: {placeholder}",
+        f"group_vars/staging/vault.yml: vault_e: {number}",
     ]
 
 

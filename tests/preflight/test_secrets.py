@@ -75,6 +75,8 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
         f"vault_templated: \"{GOOD}{{{{ lookup('pipe', 'touch {tmp_path}/ran') }}}}\"",
         f'vault_trusted: "{GOOD}"',
         "vault_number: 0123",
+        'vault_marked_number: !unsafe "01234567"',
+        'vault_quoted_number: "1234567890"',
         'vault_nul: !unsafe "abcdef\\0abcdef"',
         'vault_short: !unsafe "s3cr3t!"',
         f'vault_list: [!unsafe "{GOOD}", "{GOOD}"]',
@@ -93,11 +95,12 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
     said = " ".join(result.stdout.split())
     template = "would be taken for a template; put !unsafe before the quoted secret"
     for problem in (
-        "Nothing was changed: 8 to put right in the secrets",
+        "Nothing was changed: 9 to put right in the secrets",
         "group_vars/staging/vault.yml is not encrypted: ansible-vault encrypt --encrypt-vault-id staging",
         f"vault_templated: {template}",
         f"vault_trusted: {template}",
         "vault_number: must be text and is int; put it in quotes",
+        "vault_marked_number: must be text and is int; put it in quotes, without !unsafe",
         "vault_nul: holds a NUL character",
         "vault_short: is shorter than 8 characters",
         f"vault_list[1]: {template}",
@@ -105,5 +108,6 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
     ):
         assert problem in said
     assert "vault_good" not in said
+    assert "vault_quoted_number" not in said
     assert not [secret for secret in (GOOD, "abcdef", "s3cr3t!") if secret in result.stdout + result.stderr]
     assert not (tmp_path / "ran").exists()

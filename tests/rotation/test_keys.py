@@ -119,6 +119,11 @@ def test_what_cannot_be_rotated_is_refused(text: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["0123", "1_000", "0x1f", "1.5", "yes", "2026-11-23", "12:30"])
+def test_what_ansible_would_take_for_a_number_is_quoted_alone(number: str) -> None:
+    assert MODULE.quoted(number) == f'"{number}"'
+
+
 def test_fallbacks_are_marked_unsafe() -> None:
     rotated, _ = MODULE.rotate(VAULT, [KEY], TODAY, keep_days=1, leaked=False, make=lambda: "{{ x }}")
     assert rotated.count("!unsafe") == VAULT.count("!unsafe") + 1

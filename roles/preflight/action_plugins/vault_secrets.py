@@ -33,7 +33,7 @@ def secret_problems(variables: Mapping[str, Any], prefix: str) -> Iterator[str]:
         for place, value in rules.leaves(name, variables[name]):
             if problem := rules.weakness(place, value):
                 yield f"{place}: {problem}"
-            elif is_trusted_as_template(value):
+            elif is_trusted_as_template(value) and rules.reads_as_text(value):
                 yield f"{place}: would be taken for a template; put !unsafe before the quoted secret"
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import yaml
+
 # Names whose values are secret, wherever they stand.
 SECRET_NAME = re.compile(r"(?i)(^|_)(secret|secret_key|password|passwd|token|api_key|private_key|access_key)$")
 SHORTEST = 8
@@ -48,6 +50,16 @@ def plain(name: str, value: object) -> Iterator[str]:
             yield from plain(f"{name}[{index}]", item)
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether YAML would take some text for text if it stood there without quotes.
+
+    Ansible reads what follows `!unsafe` in that way, quotes or not: `!unsafe "0123"` is the number 83. What is no text
+    then has to stand in quotes alone; it can hold no template.
+    """
+    tag: str = yaml.SafeLoader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return tag == "tag:yaml.org,2002:str"
+
+
 def text_problem(text: str) -> str | None:
     """Why some text can be in no configuration file, or None."""
     if "\0" in text:
@@ -60,7 +72,8 @@ def text_problem(text: str) -> str | None:
 def weakness(name: str, value: object) -> str | None:
     """Why a value is no secret, or None. A name that ends in `secret_key` is held to the length that Flask's needs."""
     if not isinstance(value, str):
-        return f"must be text and is {type(value).__name__.removeprefix('_AnsibleTagged').lower()}; put it in quotes"
+        kind = type(value).__name__.removeprefix("_AnsibleTagged").lower()
+        return f"must be text and is {kind}; put it in quotes, without !unsafe, which would read a number all the same"
     if problem := text_problem(value):
         return problem
     key = name.lower().split("[")[0].removesuffix("_fallbacks").endswith("secret_key")

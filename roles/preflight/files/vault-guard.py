@@ -33,7 +33,10 @@ class Loader(yaml.SafeLoader):
 
 
 def _text(loader: Loader, node: yaml.nodes.Node) -> object:
-    return Text(loader.construct_scalar(node)) if isinstance(node, yaml.ScalarNode) else None
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    text = loader.construct_scalar(node)
+    return Text(text) if secret_rules.reads_as_text(text) else yaml.safe_load(text)
 
 
 Loader.add_constructor("!unsafe", _text)
@@ -113,7 +116,7 @@ def secret_problems(vaults: dict[Path, dict[str, object]]) -> Problems:
             key = f"{path}: {place}"
             if problem := secret_rules.weakness(place, value):
                 yield key, problem
-            elif not isinstance(value, Text):
+            elif not isinstance(value, Text) and secret_rules.reads_as_text(str(value)):
                 yield key, "would be taken for a template; put !unsafe before the quoted secret"
             first, other = seen.setdefault(str(value), (path, place))
             if first != path:

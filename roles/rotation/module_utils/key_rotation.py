@@ -109,7 +109,9 @@ def quoted(text: str) -> str:
             return f"\\{character}"
         return character if 32 <= code < 127 else f"\\U{code:08x}"
 
-    return f'!unsafe "{"".join(map(escaped, text))}"'
+    # Ansible would take a number for one even in quotes: those alone then, for it holds no template.
+    tag = yaml.SafeLoader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return ("" if tag != "tag:yaml.org,2002:str" else "!unsafe ") + f'"{"".join(map(escaped, text))}"'
 
 
 def _scalar(text: str, node: yaml.Node, replacement: str) -> Edit:
