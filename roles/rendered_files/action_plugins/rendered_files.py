@@ -1,0 +1,101 @@
+"""The controller's half of `rendered_files`: renders every template, and sends them all to the host at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+PLACEHOLDER = "{app}"
+# What stands for the options that only the controller needs.
+_OWN = ("files", "apps", "app_variable", "prune", "validate")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to render.
+
+    Args:
+        asked: its path as the task names it.
+        path: its path on the host.
+        template: its template, below templates/.
+        variables: what the template is given besides the task's own variables.
+    """
+
+    asked: str
+    path: str
+    template: str
+    variables: dict[str, Any]
+
+
+def _described(file: str | dict[str, Any]) -> dict[str, Any]:
+    return file if isinstance(file, dict) else {"path": file}
+
+
+def wanted(files: list[Any], apps: dict[str, Any], app_variable: str) -> Iterator[File]:
+    """Each file that a task's options ask for."""
+    for file in files:
+        described = _described(file)
+        path, variables = described["path"], described.get("variables") or {}
+        # A path alone says which template it has, `app` standing for any app's name there.
+        template = described.get("template") or path.lstrip("/").replace(PLACEHOLDER, "app")
+        if PLACEHOLDER not in path:
+            yield File(path, path, f"{template}.j2", variables)
+            continue
+        for name in sorted(apps):
+            own = {app_variable: {"key": name, "value": apps[name]}, **variables}
+            yield File(path, path.replace(PLACEHOLDER, name), f"{template}.j2", own)
+
+
+class ActionModule(ActionBase):
+    """Runs the `rendered_files` task; see the module of the same name for its options."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments, variables = dict(self._task.args), dict(task_vars or {})
+        # As for any template of Ansible's.
+        variables.setdefault("ansible_managed", getattr(constants, "DEFAULT_MANAGED_STR", "Ansible managed"))
+        files = list(
+            wanted(arguments.get("files") or [], arguments.get("apps") or {}, arguments.get("app_variable") or "app")
+        )
+        commands = arguments.get("validate") or {}
+        if unknown := set(commands) - {file.asked for file in files}:
+            raise AnsibleActionFail(f"validate: {', '.join(sorted(unknown))} is not among the files")
+        call = {key: value for key, value in arguments.items() if key not in _OWN}
+        call["rendered"] = [
+            {
+                "path": file.path,
+                "content": self._render(file, variables | file.variables),
+                "validate": commands.get(file.asked),
+            }
+            for file in files
+        ]
+        if arguments.get("prune"):
+            paths = [_described(file)["path"] for file in arguments["files"]]
+            call["prune"] = [path.replace(PLACEHOLDER, "*") for path in paths if PLACEHOLDER in path]
+            call["marker"] = str(variables["ansible_managed"])
+        result.update(self._execute_module("rendered_files", module_args=call, task_vars=task_vars))
+        return result
+
+    def _render(self, file: File, variables: dict[str, Any]) -> str:
+        source = Path(self._find_needle("templates", file.template))
+        # Where any template of Ansible's looks for another one.
+        folders = [path for root in variables.get("ansible_search_path", []) for path in (f"{root}/templates", root)]
+        text = trust_as_template(self._loader.get_text_file_contents(str(source)))
+        templar = self._templar.copy_with_new_env(
+            searchpath=[str(source.parent), *folders], available_variables=variables
+        )
+        try:
+            return str(templar.template(text, escape_backslashes=False))
+        except Exception as error:
+            raise AnsibleActionFail(f"The template of {file.path} cannot be rendered: {error}") from error
