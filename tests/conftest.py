@@ -39,3 +39,13 @@ def apps_filter() -> ModuleType:
 @pytest.fixture(scope="session")
 def release_action() -> ModuleType:
     return load("roles/release/action_plugins/release.py")
+
+
+@pytest.fixture(scope="session")
+def rendered_files() -> ModuleType:
+    return load("roles/rendered_files/library/rendered_files.py")
+
+
+@pytest.fixture(scope="session")
+def signed_certificates() -> ModuleType:
+    return load("roles/certificates/library/signed_certificates.py")
