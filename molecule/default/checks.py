@@ -150,6 +150,29 @@ def test_a_change_is_deployed_kept_and_rolled_back(vps: Any, project: Path, tmp_
     assert changed not in vps.https(BOOK).body
 
 
+def test_what_nginx_refuses_never_reaches_its_directory(vps: Any) -> None:
+    before = vps.run("sh", "-c", "cat /etc/nginx/nginx.conf; ls -A /etc/nginx/conf.d")
+    refused = vps.playbook("site.yml", "-e", "nginx_client_max_body_size=10mb")
+    assert refused.returncode == 2
+    assert "invalid value in /etc/nginx/nginx.conf" in refused.stdout
+    assert vps.run("sh", "-c", "cat /etc/nginx/nginx.conf; ls -A /etc/nginx/conf.d") == before
+    vps.run("systemctl", "reload", "nginx")
+    assert vps.https(BOOK).status == 200
+
+
+def test_a_site_goes_with_its_app_and_what_is_not_ours_stays(vps: Any) -> None:
+    folder = "/etc/nginx/conf.d"
+    vps.run("sh", "-c", f"cd {folder}; sed s/hello/old/g hello.conf >old.conf; echo '# mine' >mine.conf")
+    done = vps.playbook("site.yml")
+    assert done.returncode == 0, done.stdout
+    assert vps.run("sh", "-c", f"cd {folder}; ls; rm mine.conf").split() == [
+        "default.conf",
+        "guestbook.conf",
+        "hello.conf",
+        "mine.conf",
+    ]
+
+
 def test_a_broken_app_leaves_the_good_one_serving_and_says_why(vps: Any, project: Path, tmp_path: Path) -> None:
     good = vps.release("guestbook")
     shutil.copytree(

@@ -55,6 +55,12 @@ def test_requests_follow_the_link(trixie: dict[str, str]) -> None:
     assert "server unix:/srv/shop/current/app.sock fail_timeout=0;" in trixie["app.conf"]
 
 
+def test_nginx_s_includes_are_relative() -> None:
+    # So that `nginx -t` can be asked about a copy: an absolute one would lead to the files that are in place already.
+    for path in (ROOT / "roles/nginx/templates").rglob("*.j2"):
+        assert not re.search(r"include\s+/", path.read_text()), path
+
+
 def test_static_files_cannot_be_climbed_out_of(trixie: dict[str, str]) -> None:
     # Location and alias both end in a slash, or neither: else /assets../ leads out of the directory.
     assert re.search(r"location \^~ /assets/ \{\s+alias /srv/shop/current/static/;", trixie["app.conf"])
