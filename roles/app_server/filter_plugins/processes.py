@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+UNITS = "/etc/systemd/system"
 
-def app_processes(apps: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
-    """One entry for each unit: its `app`, its `process`, the `template` and the `suffix` of its name."""
+
+def app_processes(apps: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry for each unit: its path, its template, and the app and process that the template is to know of."""
     kinds = {
         "workers": [("app.worker@.service", "@.service")],
         "timers": [("app.timer.service", ".service"), ("app.timer", ".timer")],
     }
     return [
-        {"app": name, "process": process, "template": template, "suffix": suffix}
+        {
+            "path": f"{UNITS}/{name}.{process}{suffix}",
+            "template": f"{UNITS}/{template}".lstrip("/"),
+            "variables": {"__app_server_app": name, "__app_server_process": process},
+        }
         for name, app in apps.items()
         for kind, files in kinds.items()
         for process in app.get(kind) or {}
