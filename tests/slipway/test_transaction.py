@@ -170,6 +170,17 @@ def test_rolling_back_goes_back_and_back_again(host: Host) -> None:
     assert host.systemd.running == {releases[2]}
 
 
+def test_what_was_rolled_back_from_is_not_gone_back_to(host: Host) -> None:
+    good, regretted = deploy(host, "1"), deploy(host, "2")
+    transaction.rollback("shop", None, actor="me")
+    deploy(host, "3")
+    assert history.previous(host.layout) == good
+    assert transaction.rollback("shop", None, actor="me")["release"] == good
+    # Named, it is one like any other; and it stands on what it replaced.
+    transaction.rollback("shop", regretted, actor="me")
+    assert history.previous(host.layout) == good
+
+
 def test_no_rollback_to_a_release_that_failed(host: Host) -> None:
     good = deploy(host, "1")
     bad = build.release_id(host.spec("2"))

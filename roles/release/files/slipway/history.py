@@ -52,10 +52,7 @@ def is_failed(layout: Layout, release: str) -> bool:
 
 
 def deployed(layout: Layout) -> list[str]:
-    """The good releases that are on disk, in the order in which they were last deployed, oldest first.
-
-    A rollback does not count as a deploy, so rolling back twice goes back twice.
-    """
+    """The good releases that are on disk, in the order in which they were last deployed, oldest first."""
     order: dict[str, None] = {}
     for entry in read(layout):
         if entry.get("action") == "deploy" and entry.get("result") == "ok":
@@ -66,11 +63,24 @@ def deployed(layout: Layout) -> list[str]:
 
 
 def previous(layout: Layout) -> str | None:
-    """The release that a rollback without a name goes to, or None."""
-    order, current = deployed(layout), layout.current_id()
-    if current in order:
-        order = order[: order.index(current)]
-    return next((release for release in reversed(order) if release != current), None)
+    """The release that a rollback without a name goes to, or None.
+
+    A deploy stands on what it replaced, and a rollback takes away what stood on its target: rolling back twice goes
+    back twice, and what somebody rolled back from is not gone back to, whatever is deployed later.
+    """
+    line: list[str] = []
+    for entry in read(layout):
+        release = entry.get("release")
+        if entry.get("result") == "ok" and isinstance(release, str):
+            if entry.get("action") == "rollback" and release in line:
+                del line[line.index(release) + 1 :]
+            else:
+                line = [*(other for other in line if other != release), release]
+    current = layout.current_id()
+    if current in line:
+        del line[line.index(current) :]
+    good = [release for release in line if build.is_complete(layout, release) and not is_failed(layout, release)]
+    return good[-1] if good else None
 
 
 def rollback_target(layout: Layout, wanted: str | None, *, force: bool) -> str:
