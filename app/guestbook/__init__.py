@@ -6,9 +6,8 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from guestbook import assets, cli, errors, headers, health, logs, pages
+from guestbook import assets, cli, errors, forms, headers, health, logs, pages
 from guestbook.database import db, migrate
-from guestbook.forms import csrf
 from guestbook.settings import load_settings
 
 
@@ -30,7 +29,7 @@ def create_app(name: str | None = None, overrides: Mapping[str, Any] | None = No
 
     db.init_app(app)
     migrate.init_app(app, db)
-    csrf.init_app(app)
+    forms.init_app(app)
     assets.init_app(app)
     headers.init_app(app)
     errors.init_app(app)

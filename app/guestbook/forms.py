@@ -2,11 +2,21 @@
 
 import unicodedata
 
+from flask import Flask
 from flask_wtf import CSRFProtect, FlaskForm
 from wtforms import Field, Form, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, ValidationError
 
 csrf = CSRFProtect()
+
+
+def init_app(app: Flask) -> None:
+    """Guard every form; one that was opened before SECRET_KEY was replaced can still be sent."""
+    if key := app.config["SECRET_KEY"]:
+        # Flask-WTF knows no SECRET_KEY_FALLBACKS, but its signer takes a list: oldest first, the last one signs.
+        keys = [*reversed(app.config["SECRET_KEY_FALLBACKS"] or []), key]
+        app.config.setdefault("WTF_CSRF_SECRET_KEY", keys)
+    csrf.init_app(app)
 
 
 def _strip(text: str | None) -> str | None:

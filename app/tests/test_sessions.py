@@ -1,5 +1,6 @@
 """A key can be replaced without anyone being logged out."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -36,3 +37,20 @@ def test_new_sessions_are_signed_with_the_new_key(make_app: Callable[..., Flask]
     _, cookie = visit(make_app(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=[OLD]), None)
     assert visit(make_app(SECRET_KEY=NEW), cookie)[0] == "ada"
     assert visit(make_app(SECRET_KEY=OLD), cookie)[0] == "nobody"
+
+
+@pytest.mark.parametrize(("fallbacks", "status"), [([OLD], 303), (["x" + OLD, OLD], 303), ([], 400)])
+def test_a_form_opened_before_the_key_was_replaced(
+    make_app: Callable[..., Flask], fallbacks: list[str], status: int
+) -> None:
+    before = make_app(SECRET_KEY=OLD, WTF_CSRF_ENABLED=True).test_client()
+    page = before.get("/").text
+    found = re.search(r'name="csrf_token" type="hidden" value="([^"]+)"', page)
+    assert found
+    cookie = before.get_cookie("session")
+    assert cookie
+    app = make_app(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=fallbacks, WTF_CSRF_ENABLED=True)
+    after = app.test_client()
+    after.set_cookie("session", cookie.value)
+    answer = after.post("/", data={"name": "Ada", "message": "Hello", "csrf_token": found[1]})
+    assert answer.status_code == status
