@@ -64,7 +64,12 @@ def apps_complete(apps: Any) -> dict[str, Any]:
     problems = apps_problems(apps)
     if problems:
         raise AnsibleFilterError("\n".join(problems))
-    return {name: _complete(app, schema()) for name, app in apps.items()}
+    return {name: _complete(app, schema()) for name, app in apps.items() if app.get("state") != "absent"}
+
+
+def apps_absent(apps: Any) -> dict[str, str]:
+    """The apps to take away, each with what becomes of its data: `keep` or `delete`."""
+    return {name: app.get("data", "keep") for name, app in apps.items() if app.get("state") == "absent"}
 
 
 def apps_public(apps: Any) -> dict[str, Any]:
@@ -103,10 +108,16 @@ def _app_problems(name: Any, app: Any) -> Problems:
     elif name in _reserved_names() or name.startswith("systemd-"):
         yield key, "that name belongs to the system; choose another"
     if isinstance(app, dict):
-        problems = list(_dict_problems(key, app, schema()))
+        problems = list(_dict_problems(key, app, _options(app)))
         yield from problems or _settings_file(key, app)
     else:
         yield key, "must be a dictionary"
+
+
+def _options(app: dict[str, Any]) -> dict[str, Any]:
+    if app.get("state") != "absent":
+        return schema()
+    return {name: {**option, "required": False} for name, option in schema().items()}
 
 
 def _dict_problems(key: str, value: dict[str, Any], options: dict[str, Any]) -> Problems:
@@ -348,4 +359,9 @@ class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"apps_problems": apps_problems, "apps_complete": apps_complete, "apps_public": apps_public}
+        return {
+            "apps_problems": apps_problems,
+            "apps_complete": apps_complete,
+            "apps_public": apps_public,
+            "apps_absent": apps_absent,
+        }

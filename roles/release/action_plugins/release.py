@@ -17,6 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 _FILES = Path(__file__).resolve().parent.parent / "files"
 _PROGRAM = _FILES / "slipway"
@@ -99,8 +100,11 @@ class ActionModule(ActionBase):
                 self._rollback(result)
             case "listed":
                 result["apps"] = self._slipway(["status"])
+                result["releases"] = {row["app"]: self._slipway(["releases", row["app"]]) for row in result["apps"]}
+            case "removed":
+                self._remove(result)
             case other:
-                raise AnsibleActionFail(f"state: {other!r} is not one of deployed, rolled_back, listed")
+                raise AnsibleActionFail(f"state: {other!r} is not one of deployed, rolled_back, listed, removed")
         return result
 
     def _deploy(self, result: dict[str, Any]) -> None:
@@ -126,6 +130,8 @@ class ActionModule(ActionBase):
             }
             if plan["changed"] and not self._task.check_mode:
                 releases[name] = self._carry_out(requests[name], None if plan["present"] else sources[name])
+                for warning in releases[name]["warnings"]:
+                    Display().warning(f"{name}: {warning}")
         result["releases"] = releases
         result["changed"] = any(release["changed"] for release in releases.values())
 
@@ -151,6 +157,14 @@ class ActionModule(ActionBase):
         answer = self._slipway(["rollback", *force, app, *([release] if release else [])])
         result["releases"] = {app: answer}
         result["changed"] = answer["changed"]
+
+    def _remove(self, result: dict[str, Any]) -> None:
+        app, data = self._task.args["app"], boolean(self._task.args.get("data", False))
+        verb = ["status"] if self._task.check_mode else ["remove", *(["--data"] if data else []), app]
+        answer: Any = self._slipway(verb, may_be_missing=self._task.check_mode)
+        result["changed"] = (
+            any(row["app"] == app for row in answer or []) if self._task.check_mode else answer["changed"]
+        )
 
     def _slipway(self, arguments: list[str], request: Any = None, *, may_be_missing: bool = False) -> Any:
         """Call the program on the host, installing it first where it is missing or another version."""

@@ -18,8 +18,9 @@ options:
       - V(deployed) makes each app serve the release that O(apps) describes.
       - V(rolled_back) makes O(app) serve an earlier release.
       - V(listed) reports what serves, changing nothing.
+      - V(removed) stops everything of O(app) and takes its code away.
     type: str
-    choices: [deployed, rolled_back, listed]
+    choices: [deployed, rolled_back, listed, removed]
     default: deployed
   apps:
     description: The apps, by name; see C(release_apps) of the role.
@@ -30,8 +31,12 @@ options:
     type: dict
     default: {}
   app:
-    description: The app to roll back.
+    description: The app to roll back or to remove.
     type: str
+  data:
+    description: With V(removed), take the app's data away as well.
+    type: bool
+    default: false
   release:
     description: The release to roll back to; without it, the good one before the serving one.
     type: str

@@ -65,10 +65,13 @@ def record(layout: Layout, release: str) -> dict[str, Any]:
     return dict(data)
 
 
-def build(layout: Layout, spec: Spec, release: str, archive: Path) -> None:
+def build(layout: Layout, spec: Spec, release: str, archive: Path) -> list[str]:
     """Build a release from an archive of its source.
 
     The order is what survives a power cut: build under a temporary name, sync it, rename it, sync the parent.
+
+    Returns:
+        What the user should know though nothing failed.
 
     Raises:
         SlipwayError: something that the spec names is missing, or the dependencies did not install.
@@ -79,7 +82,7 @@ def build(layout: Layout, spec: Spec, release: str, archive: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o711)
     work.chmod(0o711)
-    _check_space(layout, archive)
+    check_space(layout, archive.stat().st_size)
     _unpack(archive, work / "src")
     if hook := spec.hooks.get("before_build"):
         _run_before_build(layout, work / "src", hook)
@@ -107,6 +110,9 @@ def build(layout: Layout, spec: Spec, release: str, archive: Path) -> None:
     # Only an incomplete directory can stand here, left by hand: a complete one is never built again.
     shutil.rmtree(final, ignore_errors=True)
     durable.rename(work, final)
+    if b"--hash=" not in (final / "src" / spec.requirements).read_bytes():
+        return [f"{spec.requirements} pins no hashes: add --generate-hashes to the command that makes it"]
+    return []
 
 
 def clean(layout: Layout) -> None:
@@ -127,9 +133,13 @@ def _environment(spec: Spec, final: Path, release: str) -> dict[str, str]:
     return {**base, **spec.env, **own}
 
 
-def _check_space(layout: Layout, archive: Path) -> None:
-    """Refuse to begin what the disk cannot hold; sources unpack to some times their size."""
-    needed = 10 * archive.stat().st_size + MINIMUM_BYTES
+def check_space(layout: Layout, archive_size: int) -> None:
+    """See that the disk can hold a release; sources unpack to some times the size of their archive, in bytes.
+
+    Raises:
+        SlipwayError: it cannot; nothing was begun.
+    """
+    needed = 10 * archive_size + MINIMUM_BYTES
     state = os.statvfs(layout.base)
     free, inodes = state.f_bavail * state.f_frsize, state.f_favail
     if free < needed:
@@ -187,6 +197,9 @@ def _link_shared(layout: Layout, spec: Spec, source: Path) -> None:
             )
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
+        # Data that outlived an earlier life of this app was given to root; it is the app's again.
+        if os.geteuid() == 0 and any(path.lstat().st_uid == 0 for path in target.iterdir()):
+            process.give(layout.app, target)
 
 
 def _copy_static(spec: Spec, work: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from slipway import build, history, process, spec, transaction, units
+from slipway import build, history, process, readiness, removal, spec, transaction, units
 from slipway.errors import BAD_REQUEST, FAILED, SlipwayError
 from slipway.layout import APP_NAME, RELEASE_ID, Layout, apps
 
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     verb("status", "what serves, and whether it runs", app=False)
+    verb("deploy-check", "whether the host is ready for a deploy: lock, disk, what serves", app=False)
     verb("releases", "the releases on disk, oldest first")
     command = verb("rollback", "switch back to the previous good release, or to a named one")
     command.add_argument("release", metavar="RELEASE", nargs="?", type=_release)
@@ -43,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")
     command = verb("run", "run a command with the app's user, environment and settings")
     command.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+    command = verb("remove", "stop an app and take its code away", app=False)
+    command.add_argument("app", metavar="APP", type=_name)
+    command.add_argument("--data", action="store_true", help="its data too")
     verb("start", "start the release that `current` names (systemd does this at boot)")
     verb("stop", "stop every instance")
     command = verb("plan", "read deploy requests as a JSON list from standard input; say what would change", app=False)
@@ -55,6 +59,12 @@ def _app(name: str) -> str:
     if not APP_NAME.fullmatch(name) or name not in apps():
         known = ", ".join(apps()) or "none yet"
         raise argparse.ArgumentTypeError(f"no app {name!r} on this host (there are: {known})")
+    return name
+
+
+def _name(name: str) -> str:
+    if not APP_NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{name!r} is not the name of an app")
     return name
 
 
@@ -87,7 +97,15 @@ def _releases(app: str) -> list[dict[str, Any]]:
             record = build.record(layout, path.name)
             state = "serving" if path.name == current else "failed" if history.is_failed(layout, path.name) else "good"
             revision = record["spec"]["revision"] or "-"
-            rows.append({"release": path.name, "built": record["built"], "revision": revision[:12], "state": state})
+            rows.append(
+                {
+                    "release": path.name,
+                    "built": record["built"],
+                    "revision": revision[:12],
+                    "state": state,
+                    "by": record["spec"]["actor"],
+                }
+            )
     return sorted(rows, key=lambda row: str(row["built"]))
 
 
@@ -126,8 +144,10 @@ def _cell(value: Any) -> str:
 
 _VERBS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "status": lambda _: _status(),
+    "deploy-check": lambda _: readiness.check(),
     "releases": lambda given: _releases(given.app),
     "rollback": lambda given: transaction.rollback(given.app, given.release, actor=_actor(), force=given.force),
+    "remove": lambda given: removal.remove(given.app, data=given.data, actor=_actor()),
     "logs": lambda given: _logs(given.app, follow=given.follow, lines=given.lines),
     "run": lambda given: _run(given.app, given.command),
     "start": lambda given: transaction.start(given.app),
@@ -142,6 +162,8 @@ def _print(result: Any, *, as_json: bool) -> None:
         print(json.dumps(result, sort_keys=True))
     elif isinstance(result, list):
         print(_table(result))
+    elif isinstance(result, dict) and "release" not in result:
+        print(f"{result['app']} {'is gone' if result['changed'] else 'was not there'}")
     elif isinstance(result, dict):
         before = f" (before: {result['previous']})" if result["previous"] else ""
         verb = "now serves" if result["changed"] else "already serves"

@@ -51,6 +51,11 @@ class Layout:
         return self.base / "previous"
 
     @property
+    def dumps(self) -> Path:
+        """Copies of the database, each taken before a release command ran."""
+        return self.base / "dumps"
+
+    @property
     def journal(self) -> Path:
         return self.base / "journal.jsonl"
 

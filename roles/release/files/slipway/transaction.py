@@ -33,6 +33,7 @@ class Run:
     steps: dict[str, float] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     output: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """Note which step is under way, on disk, then do it."""
@@ -86,7 +87,7 @@ def deploy(spec: Spec, archive: Path | None) -> dict[str, Any]:
             if not build.is_complete(layout, release):
                 if archive is None:
                     raise SlipwayError(f"Release {release} is not built on this host and no source was sent.")
-                run.step("build", lambda: build.build(layout, spec, release, archive))
+                run.warnings = run.step("build", lambda: build.build(layout, spec, release, archive))
             history.clear_failed(layout, release)
             if spec.migrate and spec.release_command and release != run.previous:
                 run.output = run.step("release_command", lambda: _release_command(run))
@@ -111,7 +112,7 @@ def rollback(app: str, wanted: str | None, *, actor: str, force: bool = False) -
     with lock.held(layout, actor=actor, timeout=60):
         recover(layout)
         release = history.rollback_target(layout, wanted, force=force)
-        spec = _recorded_spec(layout, release)
+        spec = recorded_spec(layout, release)
         if not force:
             schema.check(layout, spec, release)
         run = Run(layout, spec, "rollback", release, layout.current_id())
@@ -128,7 +129,7 @@ def start(app: str) -> None:
     release = layout.current_id()
     if release is not None:
         units.start(app, release)
-        workers.bring_over(layout, release, _recorded_spec(layout, release))
+        workers.bring_over(layout, release, recorded_spec(layout, release))
 
 
 def stop(app: str) -> None:
@@ -150,7 +151,7 @@ def recover(layout: Layout) -> None:
     current, release, previous = layout.current_id(), intent.get("release"), intent.get("previous")
     if current is not None:
         try:
-            _bring_up(layout, current, _recorded_spec(layout, current))
+            _bring_up(layout, current, recorded_spec(layout, current))
         except SlipwayError as error:
             # Switched, but never asked through the web server: what served before is the one that is known to work.
             if current == release and previous and build.is_complete(layout, previous):
@@ -169,7 +170,7 @@ def recover(layout: Layout) -> None:
         )
     _retire_others(layout)
     if (serving := layout.current_id()) is not None:
-        workers.bring_over(layout, serving, _recorded_spec(layout, serving))
+        workers.bring_over(layout, serving, recorded_spec(layout, serving))
     faults.point("recover")
     layout.transaction.unlink()
 
@@ -212,6 +213,7 @@ def _result(run: Run, *, changed: bool) -> dict[str, Any]:
         "changed": changed,
         "steps": run.steps,
         "output": run.output,
+        "warnings": run.warnings,
     }
 
 
@@ -247,7 +249,7 @@ def _undo(run: Run) -> None:
         if run.previous is None:
             workers.stop(layout.app)
         elif "workers" in run.begun:
-            workers.bring_over(layout, run.previous, _recorded_spec(layout, run.previous))
+            workers.bring_over(layout, run.previous, recorded_spec(layout, run.previous))
 
 
 def _note(run: Run, **result: str) -> None:
@@ -277,7 +279,8 @@ def _require_layout(layout: Layout) -> None:
         )
 
 
-def _recorded_spec(layout: Layout, release: str) -> Spec:
+def recorded_spec(layout: Layout, release: str) -> Spec:
+    """The spec that a release was built from, without its secrets."""
     return from_public(build.record(layout, release)["spec"])
 
 

@@ -72,15 +72,24 @@ def bring_over(layout: Layout, release: str, spec: Spec) -> None:
 
 def follow(layout: Layout, spec: Spec) -> None:
     """Run the timers of the serving release, at boot too, and no others."""
-    here = subprocess.run(
-        ["systemctl", "list-unit-files", "--output=json", f"{layout.app}.*.timer"], capture_output=True, text=True
-    )
-    installed = {unit["unit_file"] for unit in json.loads(here.stdout or "[]")}
+    installed = set(_installed_timers(layout.app))
     wanted = {units.timer(layout.app, name) for name in spec.timers}
     _systemctl("disable", "--now", *sorted(installed - wanted))
     _systemctl("enable", *sorted(wanted))
     # Not merely started: a changed calendar counts from now on.
     _systemctl("restart", *sorted(wanted))
+
+
+def _installed_timers(app: str) -> list[str]:
+    listed = subprocess.run(
+        ["systemctl", "list-unit-files", "--output=json", f"{app}.*.timer"], capture_output=True, text=True
+    )
+    return sorted(unit["unit_file"] for unit in json.loads(listed.stdout or "[]"))
+
+
+def forget_timers(app: str) -> None:
+    """Stop all timers of an app, at boot too."""
+    _systemctl("disable", "--now", *_installed_timers(app))
 
 
 def stop(app: str) -> None:
