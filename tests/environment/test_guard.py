@@ -79,7 +79,9 @@ def test_placeholders_templates_and_shared_secrets_are_found_inside_vaults(commi
     example = 'vault_a_secret_key: !unsafe "example: 64 random letters and digits"\n'
     shared = f'vault_mail_password: !unsafe "{SECRET}"\n'
     committed.write_vault(
-        "staging", f'{example}{shared}vault_b: "{SECRET}9"\nvault_c: 0123\nvault_d: !unsafe changeme1\n'
+        "staging",
+        f'{example}{shared}vault_b: "{SECRET}9"\nvault_c: 0123\nvault_d: !unsafe changeme1\n'
+        'vault_e: !unsafe "012345670"\nvault_f: "1234567890"\n',
     )
     committed.write_vault("production", f'vault_post_password: !unsafe "{SECRET}"\n')
     code, lines, _ = guard(committed)
