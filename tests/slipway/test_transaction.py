@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -214,6 +215,43 @@ def test_a_second_deploy_is_told_who_holds_the_lock(host: Host) -> None:
         deploy(host, lock_timeout=0.0)
     assert caught.value.code == BUSY
     deploy(host)
+
+
+@pytest.mark.parametrize("step", ["start", "front", "retire"])
+def test_a_disk_that_fills_up_at_any_time_is_said_plainly(
+    host: Host, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    good = deploy(host, "1")
+    original = transaction.Run.step
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/shop/x")
+
+    def no_room(*_args: object, **_kwargs: object) -> None:
+        raise full
+
+    def fill(run: transaction.Run, name: str, work: object) -> object:
+        if name == step:
+            monkeypatch.setattr(durable, "append_line", no_room)
+            monkeypatch.setattr(durable, "write_file", no_room)
+        return original(run, name, work)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(transaction.Run, "step", fill)
+    with pytest.raises(SlipwayError, match="/srv/shop/x: No space left on device") as caught:
+        deploy(host, "2")
+    serving = host.current()
+    assert f"Release {serving} is still serving" in str(caught.value)
+    assert (serving == good) == (step != "retire")
+
+
+def test_a_failure_is_told_though_the_disk_takes_no_record_of_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(host, "1")
+    host.broken_front = True
+
+    def no_room(*_args: object, **_kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "append_line", no_room)
+    with pytest.raises(SlipwayError, match="502"):
+        deploy(host, "2")
 
 
 class Killed(BaseException):

@@ -179,6 +179,8 @@ def _unpack(archive: Path, target: Path) -> None:
                 member.uname = member.gname = ""
                 tar.extract(member, target)
     except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, and no word about the archive
         raise SlipwayError(f"The archive of the source cannot be read: {error}") from None
 
 

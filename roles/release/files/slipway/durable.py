@@ -7,6 +7,7 @@ A rename alone is atomic for other processes but not for the disk: without the s
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -23,7 +24,9 @@ def sync_directory(directory: Path) -> None:
 
 def sync_tree(directory: Path) -> None:
     """Flush everything on the file system that holds `directory`; far cheaper than an fsync for each file."""
-    subprocess.run(["sync", "--file-system", str(directory)], check=True)
+    result = subprocess.run(["sync", "--file-system", str(directory)], capture_output=True, text=True)
+    if result.returncode:
+        raise OSError(errno.EIO, result.stderr.strip(), str(directory))
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, gid: int = -1) -> None:

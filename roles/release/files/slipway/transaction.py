@@ -79,7 +79,7 @@ def deploy(spec: Spec, archive: Path | None) -> dict[str, Any]:
     """
     layout = Layout(spec.app)
     _require_layout(layout)
-    with lock.held(layout, actor=spec.actor, timeout=spec.lock_timeout):
+    with _plainly(layout), lock.held(layout, actor=spec.actor, timeout=spec.lock_timeout):
         recover(layout)
         release = build.release_id(spec)
         run = Run(layout, spec, "deploy", release, layout.current_id())
@@ -109,7 +109,7 @@ def rollback(app: str, wanted: str | None, *, actor: str, force: bool = False) -
     """
     layout = Layout(app)
     _require_layout(layout)
-    with lock.held(layout, actor=actor, timeout=60):
+    with _plainly(layout), lock.held(layout, actor=actor, timeout=60):
         recover(layout)
         release = history.rollback_target(layout, wanted, force=force)
         spec = recorded_spec(layout, release)
@@ -225,12 +225,14 @@ def _attempt(run: Run) -> Iterator[None]:
     except BaseException as error:
         _undo(run)
         reason = error.message if isinstance(error, SlipwayError) else f"{type(error).__name__}: {error}"
-        if run.release != run.previous:
-            history.mark_failed(run.layout, run.release, reason)
-        _note(run, result="failed", reason=reason)
-        run.layout.transaction.unlink(missing_ok=True)
+        # A disk that takes no record of a failure must not hide the failure; the next run puts right what is left.
+        with contextlib.suppress(OSError):
+            if run.release != run.previous:
+                history.mark_failed(run.layout, run.release, reason)
+            _note(run, result="failed", reason=reason)
+            run.layout.transaction.unlink(missing_ok=True)
         if isinstance(error, SlipwayError):
-            error.hint = " ".join(part for part in (error.hint, _still_serving(run)) if part)
+            error.hint = " ".join(part for part in (error.hint, _still_serving(run.previous)) if part)
         raise
 
 
@@ -265,10 +267,20 @@ def _note(run: Run, **result: str) -> None:
     )
 
 
-def _still_serving(run: Run) -> str:
-    if run.previous is None:
+def _still_serving(release: str | None) -> str:
+    if release is None:
         return "Nothing was serving before, and nothing is now."
-    return f"Release {run.previous} is still serving; nothing that visitors see has changed."
+    return f"Release {release} is still serving; nothing that visitors see has changed."
+
+
+@contextlib.contextmanager
+def _plainly(layout: Layout) -> Iterator[None]:
+    """Say in our words what the file system refused: it is full, it is read-only, a file is gone."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{error.filename or layout.base}: {error.strerror or error}."
+        raise SlipwayError(message, hint=_still_serving(layout.current_id())) from error
 
 
 def _require_layout(layout: Layout) -> None:
