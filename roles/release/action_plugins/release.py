@@ -84,6 +84,11 @@ def request(name: str, app: dict[str, Any], source: Source, options: dict[str, A
     return data
 
 
+def manifest(source: Source, request: dict[str, Any]) -> dict[str, Any]:
+    """What the host needs to say by name what a deploy changes."""
+    return {"files": source.files(), "lock": source.read(request.get("requirements", "requirements.txt"))}
+
+
 class ActionModule(ActionBase):
     """Runs the `release` task; see the module of the same name for its options."""
 
@@ -116,6 +121,9 @@ class ActionModule(ActionBase):
         except SourceError as error:
             raise AnsibleActionFail(str(error)) from None
         requests = {name: request(name, app, sources[name], options) for name, app in apps.items()}
+        if self._task.diff:
+            for name, source in sources.items():
+                requests[name] |= manifest(source, requests[name])
         plans = self._slipway(["plan"], list(requests.values()), may_be_missing=self._task.check_mode)
         if plans is None:
             # Check mode on a host that Slipway has never been on: every app would be deployed.
@@ -134,10 +142,16 @@ class ActionModule(ActionBase):
                     Display().warning(f"{name}: {warning}")
         result["releases"] = releases
         result["changed"] = any(release["changed"] for release in releases.values())
+        if self._task.diff:
+            told = {plan["app"]: plan.get("changes") for plan in plans}
+            result["diff"] = [
+                {"prepared": "\n".join([f"{name}:", *lines, ""])} for name, lines in told.items() if lines
+            ]
 
     def _carry_out(self, request: dict[str, Any], source: Source | None) -> Any:
         if source is None:
             return self._slipway(["deploy"], request)
+        request = {**request, **manifest(source, request)}
         remote = self._make_tmp_path()
         try:
             with tempfile.TemporaryDirectory() as local:

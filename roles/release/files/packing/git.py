@@ -72,6 +72,13 @@ class Checkout:
         entries = (line.partition("\t") for line in listing.splitlines())
         return {name: about for about, _, name in entries}
 
+    def read(self, name: str) -> str:
+        if name not in self.files():
+            return ""
+        with self._environment() as environment:
+            blob = f"{self.revision}:{self._directory}/{name}" if self._directory else f"{self.revision}:{name}"
+            return self._git(["-C", str(self._repository), "show", blob], environment)
+
     def pack(self, target: Path) -> None:
         self._fetch()
         with self._environment() as environment:

@@ -37,6 +37,9 @@ class Requirement:
     def files(self) -> dict[str, str]:
         return {"requirements.txt": hashlib.sha256(self._lock).hexdigest()}
 
+    def read(self, name: str) -> str:
+        return self._lock.decode() if name == "requirements.txt" else ""
+
     def pack(self, target: Path) -> None:
         with tarfile.open(target, "w:gz") as archive:
             info = tarfile.TarInfo("requirements.txt")

@@ -27,6 +27,9 @@ class Source(Protocol):
     def files(self) -> dict[str, str]:
         """A digest for each file by its name, to list what a deploy would change."""
 
+    def read(self, name: str) -> str:
+        """The text of one file, or nothing where there is no such file."""
+
 
 def find(name: str, app: dict[str, Any], root: Path) -> Source:
     """The source of an app.

@@ -48,6 +48,10 @@ class Tree:
     def files(self) -> dict[str, str]:
         return self._files
 
+    def read(self, name: str) -> str:
+        path = self.root / name
+        return path.read_text(errors="replace") if path.is_file() else ""
+
     def pack(self, target: Path) -> None:
         with tarfile.open(target, "w:gz", compresslevel=6) as archive:
             for name in self.names:

@@ -104,6 +104,7 @@ def build(layout: Layout, spec: Spec, release: str, archive: Path) -> list[str]:
         "built": datetime.now(UTC).isoformat(timespec="seconds"),
         "venv": environment.name,
         "spec": spec.public(),
+        "files": spec.files,
     }
     durable.write_file(work / RECORD, json.dumps(summary, indent=2, sort_keys=True).encode() + b"\n")
     durable.sync_tree(work)

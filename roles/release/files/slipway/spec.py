@@ -99,6 +99,8 @@ class Spec:
         lock_timeout: seconds to wait for another transaction.
         front: `address:port` of the web server to ask after the switch, or empty.
         actor: who asks and from where; for the journal only.
+        files: a digest for each file of the source by its name, to say what changed.
+        lock: the text of the dependency lock, for the same.
     """
 
     app: str
@@ -125,11 +127,23 @@ class Spec:
     lock_timeout: float = 600
     front: str = ""
     actor: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    lock: str = ""
 
     def content(self) -> dict[str, Any]:
         """The part that makes a release what it is; a change in any of it is another release."""
         data = dataclasses.asdict(self)
-        for operational in ("revision", "keep", "lock_timeout", "release_timeout", "migrate", "front", "actor"):
+        for operational in (
+            "revision",
+            "keep",
+            "lock_timeout",
+            "release_timeout",
+            "migrate",
+            "front",
+            "actor",
+            "files",
+            "lock",
+        ):
             del data[operational]
         data["settings"]["content"] = hashlib.sha256(self.settings.content).hexdigest()
         return data
@@ -139,6 +153,8 @@ class Spec:
         data = dataclasses.asdict(self)
         del data["settings"]["content"]
         data["env"] = sorted(self.env)
+        # Of use only to who asks what would change; the release keeps its own list.
+        data["files"], data["lock"] = {}, ""
         return data
 
 

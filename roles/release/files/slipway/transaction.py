@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slipway import build, durable, faults, history, lock, probe, process, prune, schema, units, workers
+from slipway import build, changes, dumps, durable, faults, history, lock, probe, process, prune, schema, units, workers
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Spec, from_public
@@ -64,6 +64,7 @@ def plan(spec: Spec) -> dict[str, Any]:
         "current": current,
         "present": build.is_complete(layout, release),
         "changed": not settled,
+        "changes": changes.between(layout, current, spec) if spec.files and current != release else [],
     }
 
 
@@ -90,7 +91,8 @@ def deploy(spec: Spec, archive: Path | None) -> dict[str, Any]:
                 run.warnings = run.step("build", lambda: build.build(layout, spec, release, archive))
             history.clear_failed(layout, release)
             if spec.migrate and spec.release_command and release != run.previous:
-                run.output = run.step("release_command", lambda: _release_command(run))
+                run.output = run.step("dump", lambda: dumps.take(layout, spec, release))
+                run.output += run.step("release_command", lambda: _release_command(run))
             _switch(run)
         return _settle(run)
 
