@@ -87,7 +87,7 @@ def test_placeholders_templates_and_shared_secrets_are_found_inside_vaults(commi
     code, lines, _ = guard(committed)
     assert code == 1
     number = "must be text and is int; put it in quotes, without !unsafe, which would read a number all the same"
-    placeholder = "is a placeholder; make a secret with: python3 -c 'import secrets; print(secrets.token_hex())'"
+    placeholder = "is a placeholder; take the output of python3 -c 'import secrets; print(secrets.token_hex())'"
     other = (
         "is the same secret as vault_post_password in group_vars/production/vault.yml; each environment needs its own"
     )

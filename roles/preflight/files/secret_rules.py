@@ -87,5 +87,5 @@ def weakness(name: str, value: object) -> str | None:
         or letters.startswith("example")
         or any(word in letters for word in _PLACEHOLDERS)
     ):
-        return "is a placeholder; make a secret with: python3 -c 'import secrets; print(secrets.token_hex())'"
+        return "is a placeholder; take the output of python3 -c 'import secrets; print(secrets.token_hex())'"
     return None
