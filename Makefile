@@ -35,7 +35,8 @@ rekey: venv ## Change the password of an environment's vault: NAME=production
 lint: app-venv ## Look for faults without running anything
 	ruff check . && ruff format --check .
 	mypy
-	cd app && mypy --python-executable .venv/bin/python guestbook wsgi.py ../molecule/shared/hello ../molecule/environments/apps
+	cd app && mypy --python-executable .venv/bin/python guestbook wsgi.py ../molecule/shared/hello ../molecule/environments/apps \
+	  ../molecule/lifecycle/app
 	yamllint --strict .
 	ansible-lint --strict
 	python roles/preflight/files/vault-guard.py

@@ -1,0 +1,216 @@
+"""Visitors of the scenario's app: browsers that keep their connection, fresh ones, slow pages, uploads, downloads.
+
+A program of its own, so that the checks' work does not slow it down. It runs until its standard input ends or a limit
+is reached, looks into every answer, and leaves one JSON line a request. Nothing is ever asked twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import re
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+PATIENCE = 20
+UPLOAD = os.urandom(4 * 1024 * 1024)
+PAGE = re.compile(r'href="(?P<asset>[^"]+)".*release=(?P<release>\S+) version=(?P<version>\S+) on-disk=(?P<disk>\S+) '
+                  r"mark=(?P<mark>[^<]+)<")  # fmt: skip
+
+
+@dataclass
+class Record:
+    """One request; `error` is empty where the answer was right, times are the wall clock's."""
+
+    kind: str
+    began: float
+    ended: float = 0
+    release: str = ""
+    version: str = ""
+    mark: str = ""
+    error: str = ""
+
+
+class WrongAnswerError(Exception):
+    """An answer came, but not the right one."""
+
+
+@dataclass
+class Connection:
+    """One connection over TLS, opened where there is none and kept as long as the server keeps it."""
+
+    port: int
+    domain: str
+    tls: ssl.SSLContext
+    reader: asyncio.StreamReader | None = None
+    writer: asyncio.StreamWriter | None = None
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+        if self.writer is None or self.reader is None:
+            self.reader, self.writer = await asyncio.open_connection(
+                "127.0.0.1", self.port, ssl=self.tls, server_hostname=self.domain
+            )
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self.domain}:{self.port}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.writer.write(head.encode() + body)
+        await self.writer.drain()
+        status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        content = await self._body(self.reader, headers)
+        if headers.get("connection") == "close":
+            self.close()
+        if status.split()[1] != "200":
+            raise WrongAnswerError(f"{path}: {status}")
+        return content
+
+    @staticmethod
+    async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+        if headers.get("transfer-encoding") != "chunked":
+            return await reader.readexactly(int(headers["content-length"]))
+        blocks = []
+        while size := int(await reader.readline(), 16):
+            blocks.append(await reader.readexactly(size))
+            await reader.readexactly(2)
+        await reader.readexactly(2)
+        return b"".join(blocks)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+        self.reader = self.writer = None
+
+
+@dataclass
+class Load:
+    """All visitors and what they saw."""
+
+    port: int
+    domain: str
+    authority: str
+    limit: int
+    records: list[Record] = field(default_factory=list)
+    announced: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.tls = ssl.create_default_context(cafile=self.authority)
+
+    def connect(self) -> Connection:
+        return Connection(self.port, self.domain, self.tls)
+
+    @contextlib.asynccontextmanager
+    async def one(self, kind: str, connection: Connection) -> AsyncIterator[Record]:
+        """Time a request and note why it failed, if it did."""
+        record = Record(kind, time.time())
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield record
+        except (OSError, EOFError, ValueError, TimeoutError, WrongAnswerError) as error:
+            record.error = f"{type(error).__name__}: {error}"
+            connection.close()
+        record.ended = time.time()
+        self.records.append(record)
+        if kind == "slow" and not self.announced:
+            self.announced = True
+            print("open", flush=True)
+        if len(self.records) >= self.limit:
+            self.over.set()
+
+    async def page(self, connection: Connection) -> None:
+        """A page, then the stylesheet that it names: both of one version."""
+        found = None
+        async with self.one("page", connection) as record:
+            found = PAGE.search((await connection.ask("GET", "/")).decode())
+            if found is None:
+                raise WrongAnswerError("not our page")
+            record.release, record.version, record.mark = found["release"], found["version"], found["mark"]
+            if found["disk"] != found["version"]:
+                raise WrongAnswerError(f"code of version {found['version']} found files of version {found['disk']}")
+        if found is not None:
+            async with self.one("asset", connection) as record:
+                record.version = found["version"]
+                if f"/* version {found['version']} */" not in (await connection.ask("GET", found["asset"])).decode():
+                    raise WrongAnswerError(f"{found['asset']} is not of version {found['version']}")
+
+    async def fresh(self, connection: Connection) -> None:
+        connection.close()
+        await self.page(connection)
+
+    async def slow(self, connection: Connection) -> None:
+        async with self.one("slow", connection) as record:
+            record.release = _release(await connection.ask("GET", "/slow"))
+
+    async def upload(self, connection: Connection) -> None:
+        async with self.one("upload", connection) as record:
+            answer = await connection.ask("POST", "/upload", UPLOAD)
+            record.release = _release(answer)
+            if f"size={len(UPLOAD)} sha256={hashlib.sha256(UPLOAD).hexdigest()}" not in answer.decode():
+                raise WrongAnswerError("what arrived is not what was sent")
+
+    async def stream(self, connection: Connection) -> None:
+        async with self.one("stream", connection) as record:
+            data, _, last = (await connection.ask("GET", "/stream")).rpartition(b"\n")
+            record.release = _release(last)
+            if f"sha256={hashlib.sha256(data).hexdigest()}" not in last.decode():
+                raise WrongAnswerError("what arrived is not what the last line says")
+
+    async def repeat(self, visit: Callable[[Connection], Awaitable[None]], delay: float, period: float) -> None:
+        await asyncio.sleep(delay)
+        connection = self.connect()
+        while not self.over.is_set():
+            began = time.monotonic()
+            await visit(connection)
+            await asyncio.sleep(max(0.0, period - (time.monotonic() - began)))
+        connection.close()
+
+    async def run(self, seconds: float) -> None:
+        """About 200 requests a second, and eleven slow ones at any time."""
+        crowd = [
+            (self.page, 8, 0.1),
+            (self.fresh, 2, 0.25),
+            (self.slow, 11, 0),
+            (self.upload, 1, 1),
+            (self.stream, 2, 1),
+        ]
+        visitors = [
+            asyncio.create_task(self.repeat(visit, number * 0.9 / count, period))
+            for visit, count, period in crowd
+            for number in range(count)
+        ]
+        asyncio.get_running_loop().add_reader(sys.stdin, self.over.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.over.wait(), seconds)
+        self.over.set()
+        await asyncio.gather(*visitors)
+
+
+def _release(answer: bytes) -> str:
+    found = re.search(rb"release=(\S+)", answer)
+    if found is None:
+        raise WrongAnswerError("names no release")
+    return found[1].decode()
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--domain", required=True)
+    parser.add_argument("--authority", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--requests", type=int, default=100_000)
+    given = parser.parse_args()
+    load = Load(given.port, given.domain, given.authority, given.requests)
+    await load.run(given.seconds)
+    given.out.write_text("".join(f"{json.dumps(asdict(record))}\n" for record in load.records))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

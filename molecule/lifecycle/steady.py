@@ -1,0 +1,242 @@
+"""The scenario's app on the test VPS: its versions, its deploys, its visitors, its deaths."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import importlib.util
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from .load import Record
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent.parent
+APP = "steady"
+DOMAIN = "steady.localhost"
+BASE = f"/srv/{APP}"
+
+
+def _plugin(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, PROJECT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _options() -> dict[str, Any]:
+    """What the release role passes to its plugin when nobody says otherwise."""
+    defaults = yaml.safe_load((PROJECT / "roles/release/defaults/main.yml").read_text())
+    wired = yaml.safe_load((PROJECT / "roles/release/vars/main.yml").read_text())["__release_options"]
+    return {key: defaults.get(value.strip("{} ")) for key, value in wired.items()}
+
+
+def until(condition: Callable[[], Any], what: str, patience: float = 60) -> Any:
+    """Wait for a condition and return what it found.
+
+    Raises:
+        AssertionError: it did not come true in time.
+    """
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
+        time.sleep(0.1)
+    return found
+
+
+class RefusedError(Exception):
+    """The host's program said no.
+
+    Attributes:
+        code: its exit code.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Steady:
+    """The app.
+
+    Args:
+        vps: the test VPS.
+        scratch: a directory for the app's versions.
+    """
+
+    def __init__(self, vps: Any, scratch: Path) -> None:
+        self.vps = vps
+        self.scratch = scratch
+        inventory = yaml.safe_load((HERE / "inventory/hosts.yml").read_text())
+        self.given: dict[str, Any] = inventory["local"]["hosts"]["vps"]["apps"][APP]
+        self._release = _plugin("roles/release/action_plugins/release.py")
+        self._apps = _plugin("roles/preflight/filter_plugins/apps.py")
+        self._count = 0
+
+    # -- versions
+
+    def version(self, **files: str) -> Path:
+        """A new version of the app's source; `files` replaces some of it."""
+        self._count += 1
+        name = f"{self._count}-{time.time_ns()}"
+        tree = self.scratch / name
+        shutil.copytree(HERE / "app", tree, ignore=shutil.ignore_patterns("__pycache__", "instance"))
+        css = f"/* version {name} */\nbody {{ color: #222 }}\n"
+        for old in (tree / "static").iterdir():
+            old.unlink()
+        (tree / "static" / f"page.{hashlib.sha256(css.encode()).hexdigest()[:8]}.css").write_text(css)
+        (tree / "version.txt").write_text(name)
+        for path, text in files.items():
+            (tree / path.replace("__", ".")).write_text(text)
+        return tree
+
+    def app(self, source: Path, **changes: Any) -> dict[str, Any]:
+        """The app as a user would describe it: the inventory's words with some of them changed."""
+        app = copy.deepcopy(self.given) | {"source": {"path": str(source)}}
+        for key, value in changes.items():
+            app[key] = {**app.get(key, {}), **value} if isinstance(value, dict) else value
+        return app
+
+    # -- the host's program, called as the action plugin calls it
+
+    def slipway(self, *arguments: str, request: Any = None) -> Any:
+        """Its answer.
+
+        Raises:
+            RefusedError: it ended with an error.
+        """
+        command = f"slipway --json {shlex.join(arguments)}"
+        data = json.dumps(request) if request else ""
+        result = subprocess.run([*self.vps.ssh, command], input=data, capture_output=True, text=True, check=False)
+        try:
+            answer = json.loads(result.stdout)
+        except ValueError:
+            raise RefusedError(result.stdout + result.stderr, result.returncode) from None
+        if result.returncode:
+            raise RefusedError(answer["msg"], result.returncode)
+        return answer
+
+    def request(self, source: Path, **changes: Any) -> dict[str, Any]:
+        """What the action plugin would ask for."""
+        app = self._apps.apps_complete({APP: self.app(source, **changes)})[APP]
+        return dict(self._release.request(APP, app, self._release.find(APP, app, PROJECT), _options()))
+
+    def send(self, source: Path) -> str:
+        """Pack a source and send it; returns where it is on the host."""
+        archive = self.scratch / f"{source.name}.tar.gz"
+        self._release.find(APP, self.app(source), PROJECT).pack(archive)
+        target = f"/root/{archive.name}"
+        subprocess.run([*self.vps.ssh, f"cat >{target}"], input=archive.read_bytes(), check=True)
+        return target
+
+    def deploy(self, source: Path, **changes: Any) -> dict[str, Any]:
+        request = self.request(source, **changes)
+        return dict(self.slipway("deploy", "--archive", self.send(source), request=request))
+
+    def rollback(self, release: str = "") -> dict[str, Any]:
+        return dict(self.slipway("rollback", APP, *([release] if release else [])))
+
+    # -- deaths
+
+    def die(
+        self,
+        point: str,
+        *arguments: str,
+        request: dict[str, Any] | None = None,
+        kill: Callable[[], None],
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Freeze the host's program at a fault point, look around, kill."""
+        command = f"SLIPWAY_FAULT={point} slipway --json {shlex.join(arguments)}"
+        pipe = subprocess.PIPE
+        with subprocess.Popen([*self.vps.ssh, command], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as session:
+            assert session.stdin is not None
+            assert session.stdout is not None
+            assert session.stderr is not None
+            session.stdin.write(json.dumps(request))
+            session.stdin.close()
+            said = session.stderr.readline()
+            assert f"frozen at {point}" in said, f"{point}: {said}{session.stdout.read()}"
+            try:
+                look()
+            finally:
+                kill()
+                session.kill()
+
+    def kill_process(self) -> None:
+        holder = json.loads(self.vps.run("cat", f"{BASE}/deploy.lock"))
+        self.vps.run("kill", "-KILL", str(holder["pid"]))
+
+    def kill_machine(self) -> None:
+        """Pull the plug, then put it in again and wait until the app answers."""
+        for verb in (["kill", "--signal=KILL"], ["start"]):
+            subprocess.run(["podman", *verb, self.vps.name], check=True, capture_output=True)
+        until(lambda: self.vps.https(DOMAIN).status == 200, "the app to answer after the restart")
+
+    def untidy(self) -> list[str]:
+        """What a transaction should not leave behind."""
+        current = self.current()
+        left = self.vps.run(
+            "find", BASE, "-maxdepth", "2", "-name", ".*", "-o", "-name", "transaction.json"
+        ).splitlines()
+        units = self.vps.run("systemctl", "list-units", "--all", "--plain", "--no-legend", f"{APP}@*").splitlines()
+        return [*left, *(unit for unit in units if current not in unit or " active " not in unit)]
+
+    # -- the whole way, as a user deploys
+
+    def playbook(self, source: Path, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
+        variables = self.scratch / "variables.json"
+        variables.write_text(json.dumps({"apps": {APP: self.app(source, **changes)}}))
+        done: subprocess.CompletedProcess[str] = self.vps.playbook(
+            "playbooks/deploy.yml", "-e", f"@{variables}", *arguments
+        )
+        return done
+
+    # -- what is to be seen
+
+    def current(self) -> str:
+        return str(self.vps.release(APP))
+
+    def before(self) -> str:
+        """The release that a rollback would go to."""
+        return str(next(row["previous"] for row in self.slipway("status") if row["app"] == APP))
+
+    def switched(self) -> float:
+        """When the link was last moved."""
+        return float(self.vps.run("stat", "-c", "%.Y", f"{BASE}/current"))
+
+    def journal(self) -> list[dict[str, Any]]:
+        lines = self.vps.run("cat", f"{BASE}/journal.jsonl").splitlines()
+        return [json.loads(line) for line in lines]
+
+    @contextlib.contextmanager
+    def visitors(self) -> Iterator[list[Record]]:
+        """Let visitors come while the block runs; afterwards the list holds every request of theirs."""
+        out = self.scratch / f"load-{time.time_ns()}.jsonl"
+        command = [sys.executable, str(HERE / "load.py"), "--domain", DOMAIN, "--out", str(out)]
+        command += ["--port", str(self.vps.https_port), "--authority", self.vps.authority]
+        records: list[Record] = []
+        # Its input ends with this process too, however that ends.
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:
+            try:
+                assert load.stdout is not None
+                load.stdout.readline()
+                yield records
+            finally:
+                _, errors = load.communicate(timeout=60)
+        assert load.returncode == 0, errors
+        records += [Record(**json.loads(line)) for line in out.read_text().splitlines()]
