@@ -98,4 +98,4 @@ class ActionModule(ActionBase):
         try:
             return str(templar.template(text, escape_backslashes=False))
         except Exception as error:
-            raise AnsibleActionFail(f"The template of {file.path} cannot be rendered: {error}") from error
+            raise AnsibleActionFail(f"The template of {file.path} cannot be rendered") from error

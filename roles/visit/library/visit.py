@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: the Slipway contributors
-"""Asks websites over HTTPS at a given address, whatever DNS says."""
+"""The documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ description:
   - Connects to O(address) and asks each site under its own name, with its certificate verified, as a browser would.
   - M(ansible.builtin.uri) cannot connect to one address and verify another name, which a host needs whose DNS is not
     set yet, or which is one of several.
+  - Asks from the controller, whatever host the task is for.
 options:
   address:
     description: The address to connect to.
@@ -67,86 +68,3 @@ sites:
   elements: dict
   sample: [{url: "https://shop.example.com/healthz", status: 200}]
 """
-
-import http.client
-import socket
-import ssl
-
-from ansible.module_utils.basic import AnsibleModule
-
-
-class Connection(http.client.HTTPSConnection):
-    """HTTPS to one address under another name."""
-
-    def __init__(self, address: str, port: int, name: str, context: ssl.SSLContext, timeout: int) -> None:
-        super().__init__(address, port, timeout=timeout, context=context)
-        self._name, self._tls = name, context
-
-    def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self._name)
-
-
-def ask(connection: Connection, host: str, path: str) -> int:
-    """The status that a site answers with."""
-    try:
-        connection.request("GET", path, headers={"Host": host, "User-Agent": "slipway-visit"})
-        return connection.getresponse().status
-    finally:
-        connection.close()
-
-
-def trusting(module: AnsibleModule) -> ssl.SSLContext:
-    """A context that verifies certificates against the authority that was named, or the machine's own."""
-    context = ssl.create_default_context()
-    authority = module.params["authority"]
-    if authority:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            context.load_verify_locations(authority)
-        except OSError as error:
-            module.fail_json(
-                msg=f"The authority to trust cannot be read from {authority} on this machine: {error}. "
-                "A run of site.yml copies it there from the host."
-            )
-    return context
-
-
-def main() -> None:
-    site = {
-        "domains": {"type": "list", "elements": "str", "required": True},
-        "health": {"type": "dict", "default": {}},
-    }
-    module = AnsibleModule(
-        argument_spec={
-            "address": {"type": "str", "required": True},
-            "port": {"type": "int", "default": 443},
-            "authority": {"type": "path"},
-            "sites": {"type": "list", "elements": "dict", "options": site, "required": True},
-            "timeout": {"type": "int", "default": 10},
-        },
-        supports_check_mode=True,
-    )
-    address, port = module.params["address"], module.params["port"]
-    context = trusting(module)
-    results, problems = [], []
-    for site in module.params["sites"]:
-        domain, path = site["domains"][0], site["health"].get("path", "/")
-        wanted = site["health"].get("status", 200)
-        host = domain if port == 443 else f"{domain}:{port}"
-        url = f"https://{host}{path}"
-        try:
-            status = ask(Connection(address, port, domain, context, module.params["timeout"]), host, path)
-        except (OSError, http.client.HTTPException) as error:
-            problems.append(f"No answer from {url} at {address}: {error}")
-            continue
-        results.append({"url": url, "status": status})
-        if status != wanted:
-            problems.append(f"{url} at {address} answered {status}, not {wanted}")
-    if problems:
-        module.fail_json(msg="\n".join(problems), sites=results)
-    module.exit_json(changed=False, sites=results)
-
-
-if __name__ == "__main__":
-    main()
