@@ -84,7 +84,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(units, "is_active", lambda _app, release: release in systemd.running)
     monkeypatch.setattr(units, "crashes", lambda _app, _release: 0)
     monkeypatch.setattr(units, "drain", lambda _layout, release: systemd.calls.append(("drain", release)))
-    monkeypatch.setattr(units, "enable_boot", lambda _app: None)
+    monkeypatch.setattr(units, "enable_boot", lambda _app: systemd.calls.append(("enable", str(shop.current_id()))))
     monkeypatch.setattr(units, "log_tail", lambda *_args, **_kwargs: ["the app's last words"])
     monkeypatch.setattr(process, "group_id", lambda _app: os.getegid())
     monkeypatch.setattr(process.Place, "arguments", _as_ourselves)

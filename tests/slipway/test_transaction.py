@@ -140,6 +140,12 @@ def test_a_first_deploy_that_fails_leaves_nothing(host: Host) -> None:
     assert host.systemd.running == set()
 
 
+def test_the_machine_boots_into_the_very_first_release(host: Host) -> None:
+    deploy(host)
+    # The app's own unit is enabled while nothing serves yet: killed right after the switch, it still comes back.
+    assert ("enable", "None") in host.systemd.calls
+
+
 def test_a_failing_release_command_comes_before_any_start(host: Host) -> None:
     good = deploy(host, "1")
     with pytest.raises(SlipwayError, match="release_command") as caught:

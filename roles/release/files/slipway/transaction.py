@@ -181,6 +181,8 @@ def _switch(run: Run) -> None:
     layout, spec, release = run.layout, run.spec, run.release
     run.step("start", lambda: _bring_up(layout, release, spec))
     _run_hook(run, "before_switch")
+    # Before the first switch, not after it: from then on a restart of the machine has to bring the app back.
+    units.enable_boot(layout.app)
     if release != run.previous:
         run.step("switch", lambda: _point(layout, release))
     if spec.front:
@@ -200,7 +202,6 @@ def _settle(run: Run) -> dict[str, Any]:
     """After the switch is proven: nothing here can undo it."""
     run.step("retire", lambda: _retire_others(run.layout))
     workers.follow(run.layout, run.spec)
-    units.enable_boot(run.layout.app)
     _note(run, result="ok")
     run.step("prune", lambda: prune.prune(run.layout, run.spec.keep))
     run.layout.transaction.unlink()
