@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slipway import envfile
+from slipway import envfile, process
 
 # Cn holds the code points that are no characters; systemd refuses some of them.
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs", "Cn"]))
@@ -27,3 +29,9 @@ def test_what_systemd_cannot_carry_is_refused_without_showing_it(value: str) -> 
     with pytest.raises(ValueError, match="the value of KEY") as caught:
         envfile.dump({"KEY": value})
     assert value not in str(caught.value)
+
+
+def test_a_release_s_variables_are_read_as_they_were_written(tmp_path: Path) -> None:
+    variables = {"A": "a\r\nb\rc", "B": "\x85\u2028ü"}
+    (tmp_path / "env").write_bytes(envfile.dump(variables).encode())
+    assert process.environment(tmp_path) == variables
