@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPED = re.compile(r'([\\"$`])')
-# NUL ends a variable. The others are code points that are no characters: systemd calls a value with one broken, drops
-# it and writes it to the journal.
+# NUL ends a variable. The others are code points that are no characters: for one of them systemd (252 and 257) does not
+# start the unit, and writes the whole value to the journal.
 _IMPOSSIBLE = re.compile(
     "[\0\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(p * 0x10000 + n) for p in range(17) for n in (0xFFFE, 0xFFFF)) + "]"
 )
