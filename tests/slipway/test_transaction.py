@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slipway import build, durable, history, transaction, units
+from slipway import build, durable, history, transaction, units, workers
 from slipway.errors import BUSY, SlipwayError
 from slipway.lock import held
 
@@ -352,3 +352,27 @@ def test_at_boot_the_current_release_starts(host: Host) -> None:
 
 def test_units_are_named_after_app_and_release() -> None:
     assert units.service("shop", "3f2a9c1b04d7") == "shop@3f2a9c1b04d7.service"
+
+
+def test_a_plan_does_without_files_that_a_dry_run_left_out(host: Host) -> None:
+    deploy(host)
+    plan = transaction.plan(host.spec(unit_files=("/nonexistent/shop.mail@.service",)))
+    assert plan["changed"]
+
+
+def test_a_worker_that_dies_of_an_interrupted_deploy_does_not_block_the_next(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, sick = deploy(host, "1"), deploy(host, "2")
+    intent = {"action": "deploy", "release": sick, "previous": good, "step": "workers"}
+    host.layout.transaction.write_text(json.dumps(intent))
+
+    def bring_over(_layout: object, release: str, _spec: object) -> None:
+        if release == sick:
+            raise SlipwayError("the worker does not stay up")
+
+    monkeypatch.setattr(workers, "bring_over", bring_over)
+    transaction.recover(host.layout)
+    assert host.current() == good
+    assert history.is_failed(host.layout, sick)
+    assert deploy(host, "3") == host.current()

@@ -23,21 +23,24 @@ MINIMUM_BYTES = 200 << 20
 MINIMUM_INODES = 20_000
 
 
-def release_id(spec: Spec) -> str:
+def release_id(spec: Spec, *, planned: bool = False) -> str:
     """The id of what `spec` describes on this host: a hash of everything that makes it.
 
     The host's own part of it is the interpreter and the server's configuration and units; change one of them and the
     next deploy is a new release, switched to and rolled back like any other.
     """
-    files = {path: _digest(path) for path in (*spec.config_files, *spec.unit_files)}
+    files = {path: _digest(path, planned=planned) for path in (*spec.config_files, *spec.unit_files)}
     content = {**spec.content(), "files": files, "python": venv.python_tag(spec.python)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _digest(path: str) -> str:
+def _digest(path: str, *, planned: bool) -> str:
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except FileNotFoundError:
+        if planned:
+            # A dry run has not written it, and a real one is about to find out.
+            return "missing"
         raise SlipwayError(
             f"{path} is missing on this host.",
             hint="Run the whole site.yml once: it installs the app's server.",

@@ -55,7 +55,7 @@ def plan(spec: Spec) -> dict[str, Any]:
         `release`, `current` (ids), `present` (already built), `changed` (whether a deploy would change anything).
     """
     layout = Layout(spec.app)
-    release = build.release_id(spec)
+    release = build.release_id(spec, planned=True)
     current = layout.current_id()
     settled = current == release and units.is_active(spec.app, release) and not layout.transaction.exists()
     return {
@@ -153,7 +153,9 @@ def recover(layout: Layout) -> None:
     current, release, previous = layout.current_id(), intent.get("release"), intent.get("previous")
     if current is not None:
         try:
-            _bring_up(layout, current, recorded_spec(layout, current))
+            spec = recorded_spec(layout, current)
+            _bring_up(layout, current, spec)
+            workers.bring_over(layout, current, spec)
         except SlipwayError as error:
             # Switched, but never asked through the web server: what served before is the one that is known to work.
             if current == release and previous and build.is_complete(layout, previous):
@@ -171,8 +173,10 @@ def recover(layout: Layout) -> None:
             step=intent.get("step"),
         )
     _retire_others(layout)
-    if (serving := layout.current_id()) is not None:
-        workers.bring_over(layout, serving, recorded_spec(layout, serving))
+    if (serving := layout.current_id()) not in {None, current}:
+        # What served before the one that died ran well; should its worker not, that is no reason to stay stuck here.
+        with contextlib.suppress(SlipwayError):
+            workers.bring_over(layout, str(serving), recorded_spec(layout, str(serving)))
     faults.point("recover")
     layout.transaction.unlink()
 
