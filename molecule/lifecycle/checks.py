@@ -171,6 +171,16 @@ def test_assets_of_the_release_before_stay_and_older_ones_go(steady: Steady, vps
 HOOKS = {"hooks": {name: {"command": "true"} for name in ("before_build", "before_switch", "after_switch")}}
 
 
+STEPS = {"build", "release_command", "start", "before_switch", "switch", "front", "after_switch", "retire", "prune"}
+
+
+def _steps(steady: Steady) -> list[str]:
+    """The steps of a deploy that has all of them, and whichever the program may learn."""
+    steps = list(steady.deploy(steady.version(), **HOOKS)["steps"])
+    assert set(steps) >= STEPS
+    return steps
+
+
 def _whole(steady: Steady, allowed: set[str]) -> None:
     """What serves is one whole release, and one of those that it may be."""
     current = steady.current()
@@ -199,7 +209,7 @@ def _die_and_repeat(steady: Steady, point: str, kill: Callable[[], None]) -> Non
 
 
 def test_killed_at_each_step_it_serves_a_whole_release_and_the_next_run_succeeds(steady: Steady) -> None:
-    steps = list(steady.deploy(steady.version(), **HOOKS)["steps"])
+    steps = _steps(steady)
     with steady.visitors() as records:
         for point in (f"{steps[0]}:before", *(f"{step}:after" for step in steps)):
             _die_and_repeat(steady, point, steady.kill_process)
@@ -233,7 +243,7 @@ def test_a_recovery_that_is_killed_itself_is_recovered_from(steady: Steady) -> N
 
 
 def test_the_machine_dies_at_each_step_and_boots_into_a_whole_release(steady: Steady) -> None:
-    steps = list(steady.deploy(steady.version(), **HOOKS)["steps"])
+    steps = _steps(steady)
     for point in (f"{steps[0]}:before", *(f"{step}:after" for step in steps)):
         _die_and_repeat(steady, point, steady.kill_machine)
 

@@ -41,7 +41,8 @@ def _options() -> dict[str, Any]:
     """What the release role passes to its plugin when nobody says otherwise."""
     defaults = yaml.safe_load((PROJECT / "roles/release/defaults/main.yml").read_text())
     wired = yaml.safe_load((PROJECT / "roles/release/vars/main.yml").read_text())["__release_options"]
-    return {key: defaults.get(value.strip("{} ")) for key, value in wired.items()}
+    named = {key: value.strip("{} ") for key, value in wired.items()}
+    return {key: defaults[name] for key, name in named.items() if name in defaults}
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = 60) -> Any:
