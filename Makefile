@@ -41,8 +41,8 @@ lint: app-venv ## Look for faults without running anything
 	ansible-lint --strict
 	python roles/preflight/files/vault-guard.py
 
-test-fast: lint ## Lint and the tests that need no VPS: under a minute
-	pytest tests $(PYTEST_ARGS)
+test-fast: lint ## Lint and the tests that need no VPS
+	pytest -n auto tests $(PYTEST_ARGS)
 	cd app && .venv/bin/python -m pytest $(PYTEST_ARGS)
 
 test: test-fast ## Every test: each scenario on Debian 12, the default one on 13 too
