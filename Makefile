@@ -1,6 +1,6 @@
 # Every target prints the command that it runs, and all of them work without make.
 .DEFAULT_GOAL := help
-.PHONY: help venv app-venv demo demo-down env rekey test test-fast test-all lint docs lock clean
+.PHONY: help venv app-venv demo demo-down env rekey test test-fast test-all bench lint docs lock clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 playbook := ansible-playbook
@@ -53,6 +53,9 @@ test-all: test-fast ## Every test, each scenario on every Debian
 
 docs: venv ## Write the pages that are made from the roles' and the apps' descriptions
 	docs/generate.py
+
+bench: venv ## Measure it all against a plain shell script; docs/performance.md reads the table
+	python -m tests.bench
 
 lock: venv ## Bring the locks of Python packages up to date
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,103 @@
+"""Measures Slipway on a test VPS of its own and prints a table. It judges nothing: docs/performance.md reads it."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import host, plain, slipway
+from tests.bench.visitors import Waited
+
+# Row, goal as a multiple of the plain script, goal in U.
+GOALS = {
+    "site from bare": ("1.3", ""),
+    "site unchanged": ("", "25"),
+    "deploy unchanged": ("", "6"),
+    "deploy code-only": ("3", ""),
+    "rollback": ("", "6"),
+}
+
+
+def again(measure: Callable[[int], float]) -> float:
+    """The middle one of several measurements, each of something new."""
+    return statistics.median(measure(number) for number in range(slipway.TIMES))
+
+
+def plain_times(sources: Path) -> dict[str, float]:
+    """Seconds of the plain script for each row."""
+
+    def changed(number: int) -> float:
+        host.change_code(sources, f"plain {number}")
+        return plain.deploy(sources, f"r{number}")
+
+    with host.vps():
+        host.say("plain shell script …")
+        return {
+            "site from bare": plain.site(sources),
+            "site unchanged": again(lambda _: plain.site(sources)),
+            "deploy code-only": again(changed),
+            "deploy unchanged": again(lambda _: plain.deploy_unchanged(sources)),
+            "rollback": again(lambda number: plain.rollback(f"r{number}")),
+        }
+
+
+def slipway_times(sources: Path) -> tuple[dict[str, float], tuple[float, float], tuple[Waited, Waited]]:
+    """Seconds of Slipway for each row; U and the start of Ansible; what visitors waited."""
+
+    def changed(number: int) -> float:
+        host.change_code(sources, f"slipway {number}")
+        return slipway.deploy(sources)
+
+    with host.vps():
+        host.say("Slipway …")
+        times = {
+            "site from bare": slipway.site(sources),
+            "site unchanged": slipway.site_unchanged(sources),
+            "deploy unchanged": slipway.deploy_unchanged(sources),
+        }
+        host.say("U …")
+        units = slipway.unit()
+        host.say("changes …")
+        times["deploy code-only"] = again(changed)
+        times["rollback"] = again(lambda _: slipway.rollback())
+        host.say("visitors …")
+        return times, units, slipway.visited(sources)
+
+
+def table(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join([row[0].strip().ljust(widths[0]), *row[1:]]) for row in lines)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        host.run(["ansible-playbook", "playbooks/environment.yml", "-e", "environment_name=local"])
+        before = os.getloadavg()[0]
+        shell = plain_times(host.copy_sources(Path(folder) / "plain"))
+        times, (unit, start), (idle, busy) = slipway_times(host.copy_sources(Path(folder) / "slipway"))
+    print(f"{os.cpu_count()} cores, load {before:.1f} before; 1 U = {unit:.3f} s; Ansible's start = {start:.2f} s\n")
+    head = ["", "s", "plain s", "ratio", "goal <=", "U", "without start", "goal <="]
+    rows = [
+        [
+            name, f"{times[name]:.1f}", f"{shell[name]:.2f}", f"{times[name] / shell[name]:.1f}", ratio,
+            f"{times[name] / unit:.0f}", f"{(times[name] - start) / unit:.0f}", units,
+        ]
+        for name, (ratio, units) in GOALS.items()
+    ]  # fmt: skip
+    print(table([head, *rows]))
+    visits = [
+        [
+            name, str(len(waited.times)), str(waited.failed), f"{waited.part(0.5):.1f}", f"{waited.part(0.99):.1f}",
+            f"{waited.part(1):.1f}",
+        ]
+        for name, waited in (("idle", idle), ("deploying", busy))
+    ]  # fmt: skip
+    print("\n" + table([["GET /", "answers", "failed", "p50 ms", "p99 ms", "max ms"], *visits]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What Slipway is measured against: a plain shell script over SSH that does the bare minimum of the same."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+from tests.bench import host
+
+_SCRIPT = "sh /srv/sources/tests/bench/plain.sh"
+_FILES = ("app", "molecule", "roles/python/files/uv.txt", "tests/bench/plain.sh")
+
+
+def _packed(root: Path, *names: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
+        for name in names:
+            archive.add(root / name, name)
+    return buffer.getvalue()
+
+
+def _digest(root: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def site(sources: Path) -> float:
+    """Send everything, install everything, serve it."""
+    for name in _FILES[2:]:
+        (sources / name).parent.mkdir(parents=True, exist_ok=True)
+        (sources / name).write_bytes((host.ROOT / name).read_bytes())
+    unpack = "mkdir -p /srv/sources && tar -xz --no-same-owner -C /srv/sources"
+    return host.seconds(host.ssh(f"{unpack} && {_SCRIPT} site"), data=_packed(sources, *_FILES))
+
+
+def deploy(sources: Path, release: str) -> float:
+    """Unpack the code beside the old one, restart, wait for its answer."""
+    folder = f"/srv/guestbook/{release}"
+    command = f"mkdir {folder} && tar -xz --no-same-owner -C {folder} && echo {_digest(sources / 'app')} >/srv/digest"
+    return host.seconds(
+        host.ssh(f"{command} && {_SCRIPT} serve guestbook {folder}"), data=_packed(sources / "app", ".")
+    )
+
+
+def deploy_unchanged(sources: Path) -> float:
+    """Ask whether the host has the code already."""
+    return host.seconds(host.ssh(f"test $(cat /srv/digest) = {_digest(sources / 'app')}"))
+
+
+def rollback(release: str) -> float:
+    """Restart the old code, wait for its answer."""
+    return host.seconds(host.ssh(f"{_SCRIPT} serve guestbook /srv/guestbook/{release}"))
