@@ -41,15 +41,19 @@ lint: app-venv ## Look for faults without running anything
 	ansible-lint --strict
 	python roles/preflight/files/vault-guard.py
 
-test-fast: lint ## Lint and the tests that need no VPS
-	pytest -n auto tests $(PYTEST_ARGS)
+test-fast: lint ## Lint and the tests that take no time: under a minute
+	pytest -n auto -m 'not playbook' tests $(PYTEST_ARGS)
 	cd app && .venv/bin/python -m pytest $(PYTEST_ARGS)
 
 test: test-fast ## Every test: each scenario on Debian 12, the default one on 13 too
-	pytest molecule $(PYTEST_ARGS)
+	pytest -n auto -m playbook tests $(PYTEST_ARGS)
+	$(playbook) playbooks/environment.yml -e environment_name=local
+	pytest -n 2 --maxschedchunk 1 molecule $(PYTEST_ARGS)
 
 test-all: test-fast ## Every test, each scenario on every Debian
-	SLIPWAY_TEST_ALL=1 pytest molecule $(PYTEST_ARGS)
+	pytest -n auto -m playbook tests $(PYTEST_ARGS)
+	$(playbook) playbooks/environment.yml -e environment_name=local
+	SLIPWAY_TEST_ALL=1 pytest -n 2 --maxschedchunk 1 molecule $(PYTEST_ARGS)
 
 docs: venv ## Write the pages that are made from the roles' and the apps' descriptions
 	docs/generate.py

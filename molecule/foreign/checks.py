@@ -15,7 +15,7 @@ BOOK = "guestbook.localhost"
 
 def apps(project: Path, **changes: Any) -> list[str]:
     """The arguments that give a playbook this scenario's apps, with `guestbook` changed."""
-    given = yaml.safe_load((project / "molecule/foreign/apps.yml").read_text())["apps"]
+    given = yaml.safe_load((project / "molecule/foreign/vars/apps.yml").read_text())["apps"]
     given["guestbook"] |= changes
     return ["-e", json.dumps({"apps": given})]
 
@@ -128,7 +128,7 @@ def test_no_rollback_to_code_that_the_database_has_outgrown(vps: Any, project: P
     assert done.returncode == 0, done.stdout
     newer = vps.release("guestbook")
 
-    refused = vps.playbook("playbooks/rollback.yml", "-e", "app=guestbook")
+    refused = vps.playbook("playbooks/rollback.yml", *apps(project), "-e", "app=guestbook")
     assert refused.returncode == 2
     assert f"The database is at migration 0002, and release {older} was written for 0001" in refused.stdout
     assert "Two ways out" in refused.stdout
@@ -136,7 +136,7 @@ def test_no_rollback_to_code_that_the_database_has_outgrown(vps: Any, project: P
     assert vps.https(BOOK).status == 200
 
     vps.run("slipway", "run", "guestbook", "flask", "--app", "wsgi", "db", "downgrade", "0001")
-    back = vps.playbook("playbooks/rollback.yml", "-e", "app=guestbook")
+    back = vps.playbook("playbooks/rollback.yml", *apps(project), "-e", "app=guestbook")
     assert back.returncode == 0, back.stdout
     assert vps.release("guestbook") == older
 

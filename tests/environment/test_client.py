@@ -13,6 +13,9 @@ import pytest
 
 from tests.environment.conftest import Checkout
 
+# Each runs whole playbooks.
+pytestmark = pytest.mark.playbook
+
 CLIENT = "roles/environment/files/vault-client.py"
 VAULT = "group_vars/staging/vault.yml"
 KEYRING = """

@@ -11,6 +11,9 @@ import yaml
 from tests.conftest import load
 from tests.environment.conftest import Checkout
 
+# Each runs whole playbooks.
+pytestmark = pytest.mark.playbook
+
 ROOT = Path(__file__).resolve().parents[2]
 environment = load("roles/environment/filter_plugins/environment.py")
 apps = load("roles/preflight/filter_plugins/apps.py")

@@ -9,6 +9,9 @@ import pytest
 
 from tests.environment.conftest import Checkout
 
+# Each runs whole playbooks.
+pytestmark = pytest.mark.playbook
+
 GUARD = "roles/preflight/files/vault-guard.py"
 SECRET = "kJ8#dn2!xcv0KJdn29as8dnXX01mzQ7pLw"
 

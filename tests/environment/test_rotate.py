@@ -15,6 +15,9 @@ import pytest
 from tests.conftest import load
 from tests.environment.conftest import Checkout
 
+# Each runs whole playbooks.
+pytestmark = pytest.mark.playbook
+
 VAULT = "group_vars/staging/vault.yml"
 PASSWORD = ".slipway/vault/staging.password"
 # Runs the rotation role alone: what follows it in playbooks/rotate.yml needs a host.

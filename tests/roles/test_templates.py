@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+# Each runs whole playbooks.
+pytestmark = pytest.mark.playbook
+
 ROOT = Path(__file__).resolve().parents[2]
 FILTERS = ":".join(map(str, ROOT.glob("roles/*/filter_plugins")))
 SHOP = {
