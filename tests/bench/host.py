@@ -52,7 +52,8 @@ def ssh(command: str) -> list[str]:
         "IdentitiesOnly": "yes",
         "ControlMaster": "auto",
         "ControlPersist": "60s",
-        "ControlPath": "~/.ssh/slipway-bench-%C",
+        # Where Ansible, which made the VPS, has its own.
+        "ControlPath": "~/.ansible/cp/slipway-bench-%C",
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     return ["ssh", "-q", "-p", str(SSH_PORT), "-i", str(KEYS / "id_ed25519"), *words, "root@127.0.0.1", command]

@@ -30,6 +30,8 @@ app() {
   /opt/uv/bin/uv pip sync -q --require-hashes --compile-bytecode --python "/srv/$1/venv/bin/python" "$2/requirements.txt"
   echo '{"SECRET_KEY": "5f2c7d1be9a84036b1d7c0f3a6e2948d5f2c7d1be9a84036"}' >"/srv/$1/settings.json"
   cat >"/etc/systemd/system/$1.service" <<UNIT
+[Unit]
+StartLimitIntervalSec=0
 [Service]
 Type=notify
 User=$1
