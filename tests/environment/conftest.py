@@ -43,7 +43,9 @@ class Checkout:
         return self.run("ansible-playbook", "playbooks/environment.yml", *extra)
 
     def files(self) -> set[str]:
-        return {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
+        found = {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
+        # What Python leaves behind by itself, or not, as the environment has it.
+        return {name for name in found if "__pycache__" not in name}
 
     def write_vault(self, name: str, text: str) -> None:
         """Replace a vault by other text, encrypted with the password that its environment has."""
