@@ -49,8 +49,8 @@ author:
 EXAMPLES = r"""
 - name: Rotate the shop's key
   secret_keys:
-    project: /work/shop
-    vault: /work/shop/group_vars/production/vault.yml
+    project: /opt/shop
+    vault: /opt/shop/group_vars/production/vault.yml
     vault_id: production
     names: [vault_shop_secret_key]
     keep_days: 31

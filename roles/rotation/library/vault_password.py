@@ -41,10 +41,10 @@ author:
 EXAMPLES = r"""
 - name: Change production's password
   vault_password:
-    project: /work/shop
-    vault: /work/shop/group_vars/production/vault.yml
+    project: /opt/shop
+    vault: /opt/shop/group_vars/production/vault.yml
     vault_id: production
-    password_file: /work/shop/.slipway/vault/production.password
+    password_file: /opt/shop/.slipway/vault/production.password
   delegate_to: localhost
 """
 
