@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from slipway.layout import Layout
 
 LOG_LINES = 20
 LOG_WIDTH = 1000
+# How Python ends a traceback: the exception, at the margin.
+_ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception|Exit)\b(:|$)")
 
 
 def service(app: str, release: str) -> str:
@@ -136,4 +139,13 @@ def log_of(unit: str, *, since: float) -> list[str]:
     # Not --lines: with --since, journalctl of systemd 252 counts them from the beginning.
     command = ["journalctl", "--unit", unit, "--since", f"@{since:.6f}", "--no-pager", "--quiet", "--output=cat"]
     result = subprocess.run(command, capture_output=True, text=True)
-    return [line[:LOG_WIDTH] for line in result.stdout.splitlines()[-LOG_LINES:]]
+    return last_words(result.stdout.splitlines())
+
+
+def last_words(lines: list[str]) -> list[str]:
+    """The end of a log; where the error that led to it stands further up, that line first."""
+    earlier, tail = lines[:-LOG_LINES], lines[-LOG_LINES:]
+    causes = [line for line in earlier if _ERROR.match(line)]
+    if causes and not any(_ERROR.match(line) for line in tail):
+        tail = [causes[-1], "…", *tail[2:]]
+    return [line[:LOG_WIDTH] for line in tail]
