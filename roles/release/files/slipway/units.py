@@ -82,10 +82,13 @@ def is_active(app: str, release: str) -> bool:
 
 def crashes(app: str, release: str) -> int:
     """How often systemd has had to restart the instance; a large number where it has given up."""
+    return crashes_of(service(app, release))
+
+
+def crashes_of(unit: str) -> int:
+    """How often systemd has had to restart a unit; a large number where it does not run any more."""
     result = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState,NRestarts", service(app, release)],
-        capture_output=True,
-        text=True,
+        ["systemctl", "show", "--property=ActiveState,NRestarts", unit], capture_output=True, text=True
     )
     state = dict(line.split("=", 1) for line in result.stdout.splitlines())
     if state.get("ActiveState") in {"failed", "inactive"}:

@@ -63,7 +63,7 @@ def bring_over(layout: Layout, release: str, spec: Spec) -> None:
     _systemctl("start", *wanted)
     while time.time() < began + WATCH:
         for unit in wanted:
-            if _has_crashed(unit):
+            if units.crashes_of(unit):
                 raise SlipwayError(
                     f"The worker {unit} does not stay up.", log=units.log_of(unit, since=began), code=UNHEALTHY
                 )
@@ -113,14 +113,6 @@ def busy_releases(layout: Layout) -> set[str]:
         if path.is_relative_to(layout.releases):
             found.add(path.relative_to(layout.releases).parts[0])
     return found
-
-
-def _has_crashed(unit: str) -> bool:
-    shown = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState,NRestarts", unit], capture_output=True, text=True
-    )
-    state = dict(line.split("=", 1) for line in shown.stdout.splitlines())
-    return state.get("ActiveState") in {"failed", "inactive"} or int(state.get("NRestarts", 0)) > 0
 
 
 def _systemctl(verb: str, *arguments: str) -> None:
