@@ -77,6 +77,16 @@ def test_redirects_go_to_the_canonical_domain_and_the_public_port(
         assert targets == [f"https://shop.example.com{port}$request_uri"] * 2
 
 
+def test_nothing_stands_before_a_challenge(trixie: dict[str, str]) -> None:
+    for name in ("app.conf", "default.conf"):
+        plain = trixie[name].partition("listen 80")[2].partition("listen 443")[0]
+        assert "include snippets/slipway-challenges.conf;" in plain
+        # What a server says outside its locations comes first, whatever the location says.
+        outside = re.sub(r"location [^{]*\{[^}]*\}", "", plain)
+        assert not re.search(r"^\s*(return|rewrite|if)\b", outside, re.MULTILINE), outside
+    assert "root /var/lib/slipway/challenges;" in trixie["slipway-challenges.conf"]
+
+
 def test_an_unknown_host_meets_no_app(trixie: dict[str, str]) -> None:
     for line in ("return 444;", "ssl_reject_handshake on;", "return 421;"):
         assert line in trixie["default.conf"]
