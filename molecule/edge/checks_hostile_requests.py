@@ -1,0 +1,56 @@
+"""Requests that two servers might cut at different places: the app sees what nginx's access log says, and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .observed import Observer, until
+from .smuggling import CASES, FRAMES, Case, Frames
+
+
+@pytest.fixture(scope="module")
+def observer(vps: Any) -> Observer:
+    return Observer(vps)
+
+
+@pytest.fixture(scope="module")
+def statuses(observer: Observer) -> dict[str, tuple[int, ...]]:
+    """Sends everything, and says what came back for each case."""
+    answers = {case.name: observer.client.raw(case.data, len(case.statuses)) for case in CASES}
+    answers |= {frames.name: [observer.client.frames(frames.block, frames.body)] for frames in FRAMES}
+    return {name: tuple(answer.status for answer in given) for name, given in answers.items()}
+
+
+@pytest.fixture(scope="module")
+def seen(observer: Observer, statuses: dict[str, tuple[int, ...]]) -> dict[str, list[str]]:
+    """What the app saw of each case, once everything that was sent has been dealt with."""
+    assert statuses
+    assert observer.ask(b"GET /seen/last/asked HTTP/1.1").status == 200
+    assert until(lambda: "last" in observer.sightings())
+    rows = observer.sightings()
+    return {
+        name: sorted(f"{row['method']} {row['target'].split('/', 3)[3]} {row['length']}" for row in rows[name])
+        for name in statuses
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_nothing_is_smuggled_over_http_1(
+    case: Case, statuses: dict[str, tuple[int, ...]], seen: dict[str, list[str]]
+) -> None:
+    assert (statuses[case.name], seen[case.name]) == (case.statuses, sorted(case.seen))
+
+
+@pytest.mark.parametrize("frames", FRAMES, ids=lambda frames: frames.name)
+def test_nothing_is_smuggled_over_http_2(
+    frames: Frames, statuses: dict[str, tuple[int, ...]], seen: dict[str, list[str]]
+) -> None:
+    assert (statuses[frames.name], seen[frames.name]) == ((frames.status,), sorted(frames.seen))
+
+
+def test_the_app_saw_what_nginx_logged(observer: Observer, seen: dict[str, list[str]]) -> None:
+    assert seen
+    until(lambda: observer.seen() == observer.logged())
+    assert observer.seen() == observer.logged()
