@@ -47,7 +47,8 @@ def test_nothing_is_smuggled_over_http_1(
 def test_nothing_is_smuggled_over_http_2(
     frames: Frames, statuses: dict[str, tuple[int, ...]], seen: dict[str, list[str]]
 ) -> None:
-    assert (statuses[frames.name], seen[frames.name]) == ((frames.status,), sorted(frames.seen))
+    assert statuses[frames.name][0] in frames.statuses
+    assert seen[frames.name] == sorted(frames.seen)
 
 
 def test_the_app_saw_what_nginx_logged(observer: Observer, seen: dict[str, list[str]]) -> None:
