@@ -57,3 +57,23 @@ def test_no_role_reads_another_one_s_variables(role: str) -> None:
     for path in files:
         expressions = " ".join(re.findall(r"\{\{.*?\}\}|\{%.*?%\}|when:.*", path.read_text(), re.DOTALL))
         assert not set(foreign.findall(expressions)) - {f"{role}_apps"}, path
+
+
+def installed() -> set[str]:
+    """The Debian packages that roles of site.yml install, each whatever else the machine has."""
+    plays = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())
+    roles = [entry["role"] for play in plays for entry in play["roles"] if entry["role"] != "host"]
+    found: set[str] = set()
+    for role in roles:
+        for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
+            for task in yaml.safe_load(path.read_text()) or []:
+                name = task.get("ansible.builtin.apt", {}).get("name", [])
+                if isinstance(name, str) and (variable := re.fullmatch(r"\{\{ (\w+) \}\}", name)):
+                    name = read(ROOT / "roles" / role / "defaults" / "main.yml")[variable[1]]
+                found |= {name} if isinstance(name, str) else set(name)
+    return found
+
+
+def test_one_run_of_apt_installs_all_that_the_roles_need() -> None:
+    wired = read(ROOT / "group_vars" / "all" / "main.yml")["host_packages"]
+    assert installed() <= set(wired), "add it to host_packages: a run of apt more costs seconds on each new host"
