@@ -29,7 +29,7 @@ class FakeSystemd:
             raise SlipwayError(f"{app}@{release} did not start", log=["boom"])
         self.running.add(release)
 
-    def stop(self, app: str, release: str) -> None:
+    def stop(self, app: str, release: str, *, wait: bool = True) -> None:
         self.calls.append(("stop", release))
         self.running.discard(release)
 

@@ -119,6 +119,12 @@ def _run(app: str, command: list[str]) -> int:
     return process.interactive(app, layout.release(release), command)
 
 
+def _deploy(archive: Path | None) -> dict[str, Any]:
+    # Visitors come first: building must not take the processor from what serves. systemd starts the app by itself.
+    os.nice(10)
+    return transaction.deploy(spec.parse(sys.stdin.read()), archive)
+
+
 def _logs(app: str, *, follow: bool, lines: int) -> int:
     # All instances of the app: the lines around a switch come from two of them.
     command = ["journalctl", "--unit", f"{app}@*.service", "--lines", str(lines), "--output=short-iso"]
@@ -153,7 +159,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "start": lambda given: transaction.start(given.app),
     "stop": lambda given: transaction.stop(given.app),
     "plan": lambda _: [transaction.plan(spec.parse(json.dumps(request))) for request in json.load(sys.stdin)],
-    "deploy": lambda given: transaction.deploy(spec.parse(sys.stdin.read()), given.archive),
+    "deploy": lambda given: _deploy(given.archive),
 }
 
 

@@ -352,4 +352,5 @@ def _retire_others(layout: Layout) -> None:
     current = layout.current_id()
     for release in units.instances(layout.app) - {current or ""}:
         units.drain(layout, release)
-        units.stop(layout.app, release)
+        # Its slowest request may take as long as graceful_timeout, and nothing below has to wait for that.
+        units.stop(layout.app, release, wait=False)

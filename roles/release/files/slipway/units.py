@@ -56,16 +56,25 @@ def start(app: str, release: str) -> None:
         )
 
 
-def stop(app: str, release: str) -> None:
-    """Stop an instance gracefully (SIGTERM, then its TimeoutStopSec) and forget a failed state."""
+def stop(app: str, release: str, *, wait: bool = True) -> None:
+    """Stop an instance gracefully (SIGTERM, then its TimeoutStopSec) and forget a failed state.
+
+    Args:
+        app: the app.
+        release: whose instance.
+        wait: for its last requests to end. systemd sees to that whether or not somebody waits.
+    """
     names = [_socket(app, release), service(app, release)]
-    subprocess.run(["systemctl", "stop", *names], capture_output=True)
+    subprocess.run(["systemctl", "stop", *([] if wait else ["--no-block"]), *names], capture_output=True)
     subprocess.run(["systemctl", "reset-failed", *names], capture_output=True)
 
 
 def enable_boot(app: str) -> None:
     """Have the app's own unit start `current` at boot, and let it count as started now."""
-    subprocess.run(["systemctl", "enable", "--now", f"{app}.service"], capture_output=True)
+    unit = f"{app}.service"
+    # Each `enable` makes systemd read all its units again, even where nothing changes.
+    if not all(_is(state, unit) for state in ("enabled", "active")):
+        subprocess.run(["systemctl", "enable", "--now", unit], capture_output=True)
 
 
 def is_known(app: str) -> bool:
@@ -77,7 +86,12 @@ def is_known(app: str) -> bool:
 
 
 def is_active(app: str, release: str) -> bool:
-    return subprocess.run(["systemctl", "is-active", "--quiet", service(app, release)]).returncode == 0
+    return _is("active", service(app, release))
+
+
+def _is(state: str, unit: str) -> bool:
+    """Whether systemd calls a unit `active` or `enabled`."""
+    return subprocess.run(["systemctl", f"is-{state}", "--quiet", unit], capture_output=True).returncode == 0
 
 
 def crashes(app: str, release: str) -> int:
@@ -124,10 +138,10 @@ def drain(layout: Layout, release: str, *, timeout: float = 30) -> None:
     Two empty readings in a row: a proxy may have resolved `current` just before the switch and connect just after.
     """
     deadline = time.monotonic() + timeout
-    empty = 0
+    empty = 0 if queued(str(layout.socket(release))) else 1
     while empty < 2 and time.monotonic() < deadline:
-        empty = 0 if queued(str(layout.socket(release))) else empty + 1
         time.sleep(0.1)
+        empty = 0 if queued(str(layout.socket(release))) else empty + 1
 
 
 def log_tail(app: str, release: str, *, since: float) -> list[str]:
