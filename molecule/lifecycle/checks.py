@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from . import figures
-from .load import PAGE
+from .load import ENOUGH, PAGE
 from .steady import APP, BASE, DOMAIN, RefusedError, Steady, until
 
 STEADY_SECONDS = 5
@@ -59,6 +59,7 @@ def test_visitors_notice_nothing_of_deploys_rollbacks_and_new_settings(steady: S
                 note(steady.rollback())
             if number % 6 == 0:
                 deploy(source, f"settings-{number}")
+        steady.await_visitors()
 
     assert len(switches) == 28
     assert not figures.wrong(records), "\n".join(figures.wrong(records)[:20])
@@ -70,7 +71,7 @@ def test_visitors_notice_nothing_of_deploys_rollbacks_and_new_settings(steady: S
     assert torn == []
     assert {record.release for record in records if record.release} == set(known)
     slow = figures.in_flight(records, switches, "slow")
-    assert len(records) >= 10_000
+    assert len(records) >= ENOUGH
     assert len(slow) >= 200
     for kind in ("upload", "stream"):
         assert figures.in_flight(records, switches, kind), f"no {kind} met a switch"
@@ -174,9 +175,9 @@ HOOKS = {"hooks": {name: {"command": "true"} for name in ("before_build", "befor
 STEPS = {"build", "release_command", "start", "before_switch", "switch", "front", "after_switch", "retire", "prune"}
 
 
-def _steps(steady: Steady) -> list[str]:
+def _steps(steady: Steady, **changes: Any) -> list[str]:
     """The steps of a deploy that has all of them, and whichever the program may learn."""
-    steps = list(steady.deploy(steady.version(), **HOOKS)["steps"])
+    steps = list(steady.deploy(steady.version(), **HOOKS, **changes)["steps"])
     assert set(steps) >= STEPS
     return steps
 
@@ -192,11 +193,11 @@ def _whole(steady: Steady, allowed: set[str]) -> None:
     assert f"/* version {page['version']} */" in steady.vps.https(DOMAIN, page["asset"]).body
 
 
-def _die_and_repeat(steady: Steady, point: str, kill: Callable[[], None]) -> None:
+def _die_and_repeat(steady: Steady, point: str, kill: Callable[[], None], **changes: Any) -> None:
     """Kill a deploy at a fault point; then the very same deploy has to succeed and leave nothing behind."""
     old = steady.current()
     source = steady.version()
-    request, archive = steady.request(source, **HOOKS), steady.send(source)
+    request, archive = steady.request(source, **HOOKS, **changes), steady.send(source)
     arguments = ["deploy", "--archive", archive]
     new = steady.slipway("plan", request=[request])[0]["release"]
     steady.die(point, *arguments, request=request, kill=kill, look=lambda: _whole(steady, {old, new}))
@@ -209,10 +210,13 @@ def _die_and_repeat(steady: Steady, point: str, kill: Callable[[], None]) -> Non
 
 
 def test_killed_at_each_step_it_serves_a_whole_release_and_the_next_run_succeeds(steady: Steady) -> None:
-    steps = _steps(steady)
+    steps = _steps(steady, **steady.tended)
     with steady.visitors() as records:
         for point in (f"{steps[0]}:before", *(f"{step}:after" for step in steps)):
-            _die_and_repeat(steady, point, steady.kill_process)
+            _die_and_repeat(steady, point, steady.kill_process, **steady.tended)
+            assert set(steady.workers()) == {f"{APP}.ticker@{steady.current()}.service", f"{APP}.nightly.timer"}, point
+    steady.deploy(steady.version())
+    assert steady.workers() == []
     assert not figures.wrong(records), "\n".join(figures.wrong(records)[:20])
 
 

@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 PATIENCE = 20
+# So many requests say something about a run.
+ENOUGH = 10_000
 UPLOAD = os.urandom(4 * 1024 * 1024)
 PAGE = re.compile(r'href="(?P<asset>[^"]+)".*release=(?P<release>\S+) version=(?P<version>\S+) on-disk=(?P<disk>\S+) '
                   r"mark=(?P<mark>[^<]+)<")  # fmt: skip
@@ -120,6 +122,8 @@ class Load:
         if kind == "slow" and not self.announced:
             self.announced = True
             print("open", flush=True)
+        if len(self.records) == ENOUGH:
+            print("enough", flush=True)
         if len(self.records) >= self.limit:
             self.over.set()
 

@@ -76,6 +76,9 @@ class Steady:
     Args:
         vps: the test VPS.
         scratch: a directory for the app's versions.
+
+    Attributes:
+        tended: the app's workers and timers, for the checks that deploy them too.
     """
 
     def __init__(self, vps: Any, scratch: Path) -> None:
@@ -83,6 +86,7 @@ class Steady:
         self.scratch = scratch
         inventory = yaml.safe_load((HERE / "inventory/hosts.yml").read_text())
         self.given: dict[str, Any] = inventory["local"]["hosts"]["vps"]["apps"][APP]
+        self.tended = {name: self.given.pop(name) for name in ("workers", "timers")}
         self._release = _plugin("roles/release/action_plugins/release.py")
         self._apps = _plugin("roles/preflight/filter_plugins/apps.py")
         self._count = 0
@@ -198,7 +202,8 @@ class Steady:
         left = self.vps.run(
             "find", BASE, "-maxdepth", "2", "-name", ".*", "-o", "-name", "transaction.json"
         ).splitlines()
-        units = self.vps.run("systemctl", "list-units", "--all", "--plain", "--no-legend", f"{APP}@*").splitlines()
+        shown = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"{APP}@*", f"{APP}.*@*"]
+        units = self.vps.run(*shown).splitlines()
         return [*left, *(unit for unit in units if current not in unit or " active " not in unit)]
 
     # -- the whole way, as a user deploys
@@ -220,6 +225,11 @@ class Steady:
         """The release that a rollback would go to."""
         return str(next(row["previous"] for row in self.slipway("status") if row["app"] == APP))
 
+    def workers(self) -> list[str]:
+        """The workers and timers that run."""
+        shown = ["systemctl", "list-units", "--state=active", "--plain", "--no-legend", f"{APP}.*@*", f"{APP}.*.timer"]
+        return [line.split()[0] for line in self.vps.run(*shown).splitlines()]
+
     def switched(self) -> float:
         """When the link was last moved."""
         return float(self.vps.run("stat", "-c", "%.Y", f"{BASE}/current"))
@@ -227,6 +237,10 @@ class Steady:
     def journal(self) -> list[dict[str, Any]]:
         lines = self.vps.run("cat", f"{BASE}/journal.jsonl").splitlines()
         return [json.loads(line) for line in lines]
+
+    def await_visitors(self) -> None:
+        """Wait until as many requests have been answered as say something."""
+        assert self._announcements.readline() == "enough\n"
 
     @contextlib.contextmanager
     def visitors(self) -> Iterator[list[Record]]:
@@ -240,7 +254,8 @@ class Steady:
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:
             try:
                 assert load.stdout is not None
-                load.stdout.readline()
+                self._announcements = load.stdout
+                assert load.stdout.readline() == "open\n"
                 yield records
             finally:
                 _, errors = load.communicate(timeout=60)

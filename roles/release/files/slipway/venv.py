@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -16,6 +17,7 @@ _COMPLETE = "slipway-complete"
 _PYTHON_TAG = "import platform, sys; print(sys.implementation.cache_tag, platform.machine(), sys.base_prefix)"
 
 
+@functools.cache
 def python_tag(python: str) -> str:
     """What an environment built with `python` depends on: implementation, minor version, machine, prefix.
 
