@@ -36,7 +36,7 @@ FORMATS = {
     "git_url": "`https://…`, `ssh://…` or `user@host:path`",
     "git_version": "a branch, a tag or a commit",
     "pin": "a package with its version",
-    "interpreter": "an absolute path",
+    "interpreter": "a version from 3.8 on, or an absolute path",
     "calendar": "a time as systemd writes it",
 }
 TYPES = {"str": "text", "int": "number", "bool": "true or false", "dict": "dictionary", "list": "list", "path": "path"}

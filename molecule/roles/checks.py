@@ -38,6 +38,13 @@ def test_a_certificate_names_its_domain_and_ends_within_a_year(vps: Any) -> None
     assert vps.run("stat", "-c", "%a %U", "/etc/ssl/slipway/alone/privkey.pem") == "600 root"
 
 
+def test_a_python_that_the_distribution_has_is_not_downloaded(vps: Any) -> None:
+    own = vps.run("readlink", "-f", "/usr/bin/python3")
+    version = own.rpartition("python")[2]
+    assert vps.run("ls", "/opt/python") == version
+    assert vps.run("readlink", "-f", f"/opt/python/{version}/bin/python{version}") == own
+
+
 def test_what_an_app_may_write_is_its_shared_directory(vps: Any) -> None:
     assert vps.run("stat", "-c", "%a %U", "/srv/alone/shared/data") == "750 alone"
     assert vps.run("stat", "-c", "%a %U", "/srv/alone") == "711 root"

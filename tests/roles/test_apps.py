@@ -101,6 +101,24 @@ BAD = [
     (app(shared=["-rf"]), "apps.shop.shared[0]"),
     (app(shared=[1]), "apps.shop.shared[0]: must be text; put it in quotes"),
     (app(requirements="../requirements.txt"), "apps.shop.requirements"),
+    *(
+        (app(python=bad), "apps.shop.python: must be a version from 3.8 on")
+        for bad in (
+            "2.7",
+            "3",
+            "3.4",
+            "3.12.",
+            "3.012",
+            "latest",
+            "python3.12",
+            "3.12-dev",
+            "3.12t",
+            "pypy3.10",
+            "3.12\n",
+        )
+    ),
+    (app(python=3.12), "apps.shop.python: must be text; put it in quotes"),
+    (app(python="/usr/../bin/python3"), "apps.shop.python: must be the absolute path"),
     (app(release_command="echo 'x"), "apps.shop.release_command: cannot be split into words"),
     (app(release_command="a\nb"), "apps.shop.release_command: must be one line"),
     (app(tls={"mode": "none"}), "apps.shop.tls.mode: must be one of selfsigned"),
@@ -133,6 +151,9 @@ def test_no_value_is_shown(apps_filter: ModuleType, value: Any) -> None:
         app(settings={"A": "\u0001 {{ x }} %$`\"'\\\n", "B": 1, "C": None, "D": [True, 1.5], "E": {"F": ""}}),
         app(env={"A": 'x\n"y" \\ $z %h', "_B1": ""}),
         app(wsgi='shop.web:create_app("production")', release_command="flask db upgrade -m 'x y'"),
+        app(python="3.12"),
+        app(python="3.8.20"),
+        app(python="/usr/local/bin/python3.12"),
         app(static={}, shared=["instance", "var/uploads"], tls={}),
         {f"app-{n}": {**GOOD, "domains": [f"a{n}.example.com"]} for n in range(40)},
     ],
@@ -159,3 +180,11 @@ def test_the_schema_describes_every_key(apps_filter: ModuleType) -> None:
 
     check(apps_filter.schema())
     assert yaml.safe_dump(apps_filter.schema())
+
+
+def test_the_pythons_to_provide_are_the_versions_that_apps_name(apps_filter: ModuleType) -> None:
+    named = {"a": "3.13", "b": "3.12.9", "c": "3.13", "d": "/usr/bin/python3", "e": ""}
+    apps = {name: {**GOOD, "python": python} for name, python in named.items()}
+    apps |= {"f": GOOD, "g": {"state": "absent", "python": "3.8"}}
+    assert apps_filter.apps_pythons(apps) == ["3.12.9", "3.13"]
+    assert apps_filter.apps_pythons({}) == []

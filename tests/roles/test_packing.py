@@ -17,7 +17,14 @@ from packing.requirement import Requirement
 from packing.source import SourceError
 from packing.tree import Tree
 
-OPTIONS = {"python": "/usr/bin/python3", "config_files": ["/etc/{app}"], "unit_files": [], "keep": 5, "lock_timeout": 1}
+OPTIONS = {
+    "python": "/usr/bin/python3",
+    "python_directory": "/opt/python",
+    "config_files": ["/etc/{app}"],
+    "unit_files": [],
+    "keep": 5,
+    "lock_timeout": 1,
+}
 
 
 @pytest.fixture
@@ -125,6 +132,19 @@ def test_a_request_is_what_the_host_s_program_reads(release_action: ModuleType, 
     assert parsed.config_files == ("/etc/shop",)
     assert json.loads(parsed.settings.content) == settings
     assert (parsed.settings.filename, parsed.settings.variable) == ("settings.json", "APP_SETTINGS")
+
+
+@pytest.mark.parametrize(
+    ("named", "path"),
+    [
+        ("", "/usr/bin/python3"),
+        ("/usr/local/bin/python3.9", "/usr/local/bin/python3.9"),
+        ("3.12", "/opt/python/3.12/bin/python3.12"),
+        ("3.12.9", "/opt/python/3.12.9/bin/python3.12"),
+    ],
+)
+def test_a_python_is_named_by_version_or_path(release_action: ModuleType, tree: Path, named: str, path: str) -> None:
+    assert request(release_action, tree, python=named)["python"] == path
 
 
 def test_the_settings_file_is_what_the_app_reads(release_action: ModuleType, tree: Path) -> None:

@@ -29,6 +29,8 @@ _WORDS = {
     "bool": "true or false",
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+# What uv can install and what can run the server; older ones have had no security fixes for years.
+PYTHON_VERSION = re.compile(r"3\.([89]|[1-9][0-9])(\.(0|[1-9][0-9]?))?")
 
 Problems = Iterator[tuple[str, str]]
 
@@ -82,6 +84,12 @@ def apps_public(apps: Any) -> dict[str, Any]:
         name: {key: value for key, value in app.items() if key not in secret}
         for name, app in apps_complete(apps).items()
     }
+
+
+def apps_pythons(apps: Any) -> list[str]:
+    """The versions of Python that the apps name, for the role that provides them."""
+    named = {str(app.get("python", "")) for app in apps.values() if app.get("state") != "absent"}
+    return sorted(version for version in named if PYTHON_VERSION.fullmatch(version))
 
 
 def _complete(value: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -241,7 +249,10 @@ def _pin(key: str, value: str) -> Problems:
 
 
 def _interpreter(key: str, value: str) -> Problems:
-    if value and (not re.fullmatch(r"/[A-Za-z0-9_./-]+", value) or ".." in value.split("/")):
+    if not value.startswith("/"):
+        if value and not PYTHON_VERSION.fullmatch(value):
+            yield key, 'must be a version from 3.8 on, such as "3.12" or "3.12.9", or the path of an interpreter'
+    elif not re.fullmatch(r"/[A-Za-z0-9_./-]+", value) or ".." in value.split("/"):
         yield key, "must be the absolute path of an interpreter, such as /usr/bin/python3"
 
 
@@ -364,4 +375,5 @@ class FilterModule:
             "apps_complete": apps_complete,
             "apps_public": apps_public,
             "apps_absent": apps_absent,
+            "apps_pythons": apps_pythons,
         }

@@ -44,6 +44,14 @@ def program() -> bytes:
     return buffer.getvalue()
 
 
+def interpreter(wanted: str, directory: str) -> str:
+    """Where the host has the Python that an app names by path or, below `directory`, by version."""
+    if wanted.startswith("/"):
+        return wanted
+    minor = ".".join(wanted.split(".")[:2])
+    return f"{directory}/{wanted}/bin/python{minor}"
+
+
 def request(name: str, app: dict[str, Any], source: Source, options: dict[str, Any]) -> dict[str, Any]:
     """What the host is asked for one app: the `Spec` of the slipway program, as JSON."""
     health, file = app.get("health") or {}, app.get("settings_file") or {}
@@ -62,7 +70,7 @@ def request(name: str, app: dict[str, Any], source: Source, options: dict[str, A
             "variable": file.get("variable", "APP_SETTINGS"),
         },
         "env": app.get("env") or {},
-        "python": app.get("python") or options["python"],
+        "python": interpreter(app.get("python") or options["python"], options["python_directory"]),
         "config_files": [path.format(app=name) for path in options["config_files"]],
         "unit_files": units,
         "release_command": app.get("release_command") or "",

@@ -30,8 +30,18 @@ def release_id(spec: Spec, *, planned: bool = False) -> str:
     next deploy is a new release, switched to and rolled back like any other.
     """
     files = {path: _digest(path, planned=planned) for path in (*spec.config_files, *spec.unit_files)}
-    content = {**spec.content(), "files": files, "python": venv.python_tag(spec.python)}
+    content = {**spec.content(), "files": files, "python": _python(spec.python, planned=planned)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _python(python: str, *, planned: bool) -> str:
+    try:
+        return venv.python_tag(python)
+    except SlipwayError:
+        if planned:
+            # As with files that a dry run has not written.
+            return "missing"
+        raise
 
 
 def _digest(path: str, *, planned: bool) -> str:

@@ -21,13 +21,21 @@ _PYTHON_TAG = "import platform, sys; print(sys.implementation.cache_tag, platfor
 def python_tag(python: str) -> str:
     """What an environment built with `python` depends on: implementation, minor version, machine, prefix.
 
+    The prefix is that of the file behind all links: where a link moves on to a newer Python, the next deploy makes an
+    environment of its own, and the releases before it keep theirs.
+
     Raises:
         SlipwayError: no such interpreter.
     """
     try:
-        result = subprocess.run([python, "-c", _PYTHON_TAG], capture_output=True, text=True, check=True)
+        command = [os.path.realpath(python), "-c", _PYTHON_TAG]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        raise SlipwayError(f"python: {python} is not an interpreter that runs on this host", code=BAD_REQUEST) from None
+        raise SlipwayError(
+            f"python: {python} is not an interpreter that runs on this host.",
+            hint="One that apps name by version comes with the whole site.yml: run that once.",
+            code=BAD_REQUEST,
+        ) from None
     return result.stdout.strip()
 
 
@@ -67,6 +75,8 @@ def _build(path: Path, lock_file: Path, python: str, *, hashed: bool) -> None:
     shutil.rmtree(path, ignore_errors=True)
     hashes = ["--require-hashes"] if hashed else []
     interpreter = str(path / "bin" / "python")
+    # Not by a link that may later lead elsewhere: a release keeps the Python that it was tried with.
+    python = os.path.realpath(python)
     if UV.exists():
         _install([str(UV), "venv", "--quiet", "--python", python, str(path)])
         install = [str(UV), "pip", "install", "--quiet", "--compile-bytecode", "--python", interpreter]
