@@ -7,6 +7,7 @@ it fails in ways that no health check sees, so the two are compared first.
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 from slipway import process
 from slipway.errors import SlipwayError
@@ -27,9 +28,12 @@ def check(layout: Layout, target: Spec, release: str) -> None:
     serving = layout.current_id()
     if target.migrations is None or serving is None:
         return
-    # The older code may not know the newer revision, so the code that serves is asked where the database is.
-    current = _revisions(layout, serving, target.migrations.current, "migrations.current")
-    heads = _revisions(layout, release, target.migrations.heads, "migrations.heads")
+    # Each takes as long as the app takes to boot, and neither minds the other.
+    with ThreadPoolExecutor() as both:
+        # The older code may not know the newer revision, so the code that serves is asked where the database is.
+        at = both.submit(_revisions, layout, serving, target.migrations.current, "migrations.current")
+        meant = both.submit(_revisions, layout, release, target.migrations.heads, "migrations.heads")
+    current, heads = at.result(), meant.result()
     if current != heads:
         raise SlipwayError(
             f"The database is at migration {_names(current)}, and release {release} was written for {_names(heads)}.",
