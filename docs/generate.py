@@ -20,7 +20,7 @@ import yaml
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 
-# What each `format` of the schema asks for; the checks themselves are in roles/preflight/filter_plugins/apps.py.
+# What each `format` of the schema asks for; the checks themselves are in roles/preflight/files/app_rules.
 FORMATS = {
     "text": "one line of text, not empty",
     "inside": "a path inside the source: no leading slash, no `..`",

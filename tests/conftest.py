@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# The host's program is a package that no installer knows: roles/release sends it to hosts as it is.
-sys.path.insert(0, str(ROOT / "roles" / "release" / "files"))
+# Packages that no installer knows: the host's program, which is sent to hosts as it is, and what plugins share.
+sys.path[:0] = [str(ROOT / "roles" / role / "files") for role in ("release", "preflight")]
 
 
 def load(path: str) -> ModuleType:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
+from app_rules.formats import FORMATS
 
 GOOD: dict[str, Any] = {"source": {"path": "app"}, "wsgi": "wsgi:app", "domains": ["shop.example.com"]}
 
@@ -175,7 +176,7 @@ def test_the_schema_describes_every_key(apps_filter: ModuleType) -> None:
         for name, option in options.items():
             assert option["description"], name
             assert option["type"] in {"str", "int", "dict", "list", "bool"}
-            assert option.get("format", "text") in apps_filter.FORMATS
+            assert option.get("format", "text") in FORMATS
             check(option.get("options", {}))
 
     check(apps_filter.schema())

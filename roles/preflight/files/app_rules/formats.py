@@ -1,0 +1,31 @@
+"""Every format that the schema names, and the checks of keys that have to go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app_rules import addresses, settings, sources, words
+from app_rules.described import Problems
+
+FORMATS: dict[str, Callable[[str, Any], Problems]] = {
+    "text": words.text,
+    "inside": words.inside,
+    "wsgi": words.wsgi,
+    "domain": addresses.domain,
+    "url_path": addresses.url_path,
+    "url_prefix": addresses.url_prefix,
+    "command": words.command,
+    "variable": words.variable,
+    "env": settings.env,
+    "settings": settings.settings,
+    "source": sources.source,
+    "git_url": sources.git_url,
+    "git_version": sources.git_version,
+    "pin": sources.pin,
+    "interpreter": words.interpreter,
+    "calendar": words.calendar,
+}
+
+# Each is given an app whose keys are right by themselves.
+TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [settings.settings_file]

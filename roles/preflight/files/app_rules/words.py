@@ -1,0 +1,57 @@
+"""Formats of text that ends up in unit files, commands and paths."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from app_rules.described import Problems
+
+# What uv can install and what can run the server; older ones have had no security fixes for years.
+PYTHON_VERSION = re.compile(r"3\.([89]|[1-9][0-9])(\.(0|[1-9][0-9]?))?")
+
+
+def text(key: str, value: str) -> Problems:
+    if not value or any(ord(character) < 32 or ord(character) == 127 for character in value):
+        yield key, "must be one line of text, and not empty"
+
+
+def inside(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_./ -]*", value) or ".." in value.split("/") or value.endswith("/"):
+        yield key, "must be a path inside the source: no leading slash, no .., plain characters"
+
+
+def wsgi(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\([\w\"'=, .-]*\))?", value):
+        yield key, "must be module:object or module:factory(), for example wsgi:app"
+
+
+def command(key: str, value: str) -> Problems:
+    if "\n" in value or "\0" in value:
+        yield key, "must be one line"
+        return
+    try:
+        shlex.split(value)
+    except ValueError as error:
+        yield key, f"cannot be split into words: {error}"
+
+
+def calendar(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9*:./,~ -]+", value):
+        yield key, "must be a time as systemd writes it, such as daily or Mon 03:00"
+
+
+def variable(key: str, name: Any) -> Problems:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        yield key, "an environment variable's name is letters, digits and underscores, not beginning with a digit"
+    elif name.startswith("LD_") or name in {"PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "RELEASE_ID"}:
+        yield key, "this variable decides what code runs; Slipway sets it or leaves it out"
+
+
+def interpreter(key: str, value: str) -> Problems:
+    if not value.startswith("/"):
+        if value and not PYTHON_VERSION.fullmatch(value):
+            yield key, 'must be a version from 3.8 on, such as "3.12" or "3.12.9", or the path of an interpreter'
+    elif not re.fullmatch(r"/[A-Za-z0-9_./-]+", value) or ".." in value.split("/"):
+        yield key, "must be the absolute path of an interpreter, such as /usr/bin/python3"
