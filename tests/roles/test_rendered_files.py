@@ -25,11 +25,18 @@ class Module:
     def __init__(self, tmp: Path, files: dict[Path, str], validate: str | None = None, **options: Any) -> None:
         self.tmpdir = str(tmp)
         self.check_mode = options.pop("check_mode", False)
-        rendered = [{"path": str(path), "content": text, "validate": validate} for path, text in files.items()]
+        apps = options.pop("of_apps", {})
+        rendered = [
+            {"path": str(path), "content": text, "validate": validate, "app": apps.get(path.name)}
+            for path, text in files.items()
+        ]
         self.params = {
             "rendered": rendered, "directories": [], "prune": [], "marker": None, "mode": "0644", "check": None,
             "owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name, **options,
         }  # fmt: skip
+
+    def warn(self, text: str) -> None:
+        assert "stay as they are" in text
 
     def run_command(self, words: list[str]) -> tuple[int, str, str]:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -107,6 +114,48 @@ def test_the_check_sees_the_files_as_they_are_going_to_be(
         rendered_files.put(Module(tmp_path, {etc / "a.conf": "bad\n"}, check=check, **pruned))
     assert (etc / "a.conf").read_text() == "good\n"
     assert names(etc) == ["a.conf", "theirs"]
+
+
+def apart(etc: Path, command: str) -> dict[str, Any]:
+    apps = {"shop.conf": "shop", "shop.more": "shop", "blog.conf": "blog"}
+    return {"of_apps": apps, "apart": True, "check": {"directory": str(etc), "command": command}}
+
+
+def test_what_one_app_says_wrong_does_not_hold_up_the_others(
+    rendered_files: ModuleType, etc: Path, tmp_path: Path
+) -> None:
+    (etc / "shop.conf").write_text("old\n")
+    (etc / "shop.old").write_text(MARKED)
+    complain = "sh -c '! grep -lw bad %s/*' >&2"
+    files = {etc / "main": "good\n", etc / "shop.conf": "new\n", etc / "shop.more": "bad\n", etc / "blog.conf": "new\n"}
+    pruned: dict[str, Any] = {"prune": [f"{etc}/*.old"], "marker": "Ansible managed"}
+    result = rendered_files.put(Module(tmp_path, files, **apart(etc, complain), **pruned))
+    assert list(result["refused"]) == ["shop"]
+    assert f"{etc}/shop.more" in result["refused"]["shop"]
+    assert result["files"] == [str(etc / "main"), str(etc / "blog.conf")]
+    assert result["removed"] == []
+    assert names(etc) == ["blog.conf", "main", "shop.conf", "shop.old"]
+    assert (etc / "shop.conf").read_text() == "old\n"
+
+
+def test_what_belongs_to_no_app_is_refused_whole(rendered_files: ModuleType, etc: Path, tmp_path: Path) -> None:
+    files = {etc / "main": "bad\n", etc / "shop.conf": "good\n"}
+    with pytest.raises(rendered_files.RefusedError, match="so no file was changed"):
+        rendered_files.put(Module(tmp_path, files, **apart(etc, "sh -c '! grep -lw bad %s/*' >&2")))
+    assert names(etc) == []
+
+
+def test_a_secret_is_written_and_not_shown(rendered_files: ModuleType, etc: Path, tmp_path: Path) -> None:
+    module = Module(tmp_path, {etc / "users": ""}, mode="0640")
+    module.params["rendered"][0]["content"] = None
+    module.params["secrets"] = {str(etc / "users"): MARKED + "s3cret\n"}
+    result = rendered_files.put(module)
+    assert (etc / "users").read_text() == MARKED + "s3cret\n"
+    assert "s3cret" not in str(result)
+    assert not rendered_files.put(module)["changed"]
+    gone = rendered_files.put(Module(tmp_path, {}, prune=[f"{etc}/use*"], marker="Ansible managed"))
+    assert gone["removed"] == [str(etc / "users")]
+    assert "s3cret" not in str(gone)
 
 
 def test_prunes_only_what_is_ours_and_not_asked_for(rendered_files: ModuleType, etc: Path, tmp_path: Path) -> None:

@@ -26,12 +26,20 @@ class File:
         path: its path on the host.
         template: its template, below templates/.
         variables: what the template is given besides the task's own variables.
+        app: the app that it belongs to; empty for none.
+        secret: whether what it holds is nobody's business.
+        mode: its permissions, where they differ from the others'.
+        group: its group, where that differs from the others'.
     """
 
     asked: str
     path: str
     template: str
     variables: dict[str, Any]
+    app: str = ""
+    secret: bool = False
+    mode: str | None = None
+    group: str | None = None
 
 
 def _described(file: str | dict[str, Any]) -> dict[str, Any]:
@@ -45,12 +53,13 @@ def wanted(files: list[Any], apps: dict[str, Any], app_variable: str) -> Iterato
         path, variables = described["path"], described.get("variables") or {}
         # A path alone says which template it has, `app` standing for any app's name there.
         template = described.get("template") or path.lstrip("/").replace(PLACEHOLDER, "app")
+        more = {key: described[key] for key in ("secret", "mode", "group") if key in described}
         if PLACEHOLDER not in path:
-            yield File(path, path, f"{template}.j2", variables)
+            yield File(path, path, f"{template}.j2", variables, **more)
             continue
         for name in sorted(apps):
             own = {app_variable: {"key": name, "value": apps[name]}, **variables}
-            yield File(path, path.replace(PLACEHOLDER, name), f"{template}.j2", own)
+            yield File(path, path.replace(PLACEHOLDER, name), f"{template}.j2", own, app=name, **more)
 
 
 class ActionModule(ActionBase):
@@ -72,14 +81,21 @@ class ActionModule(ActionBase):
         if unknown := set(commands) - {file.asked for file in files}:
             raise AnsibleActionFail(f"validate: {', '.join(sorted(unknown))} is not among the files")
         call = {key: value for key, value in arguments.items() if key not in _OWN}
+        texts = {file.path: self._render(file, variables | file.variables) for file in files}
+        # An app's template that gives nothing has nothing to say for that app.
+        files = [file for file in files if texts[file.path].strip() or not file.app]
         call["rendered"] = [
             {
                 "path": file.path,
-                "content": self._render(file, variables | file.variables),
+                "content": None if file.secret else texts[file.path],
                 "validate": commands.get(file.asked),
+                "app": file.app,
+                "mode": file.mode,
+                "group": file.group,
             }
             for file in files
         ]
+        call["secrets"] = {file.path: texts[file.path] for file in files if file.secret}
         if arguments.get("prune"):
             paths = [_described(file)["path"] for file in arguments["files"]]
             call["prune"] = [path.replace(PLACEHOLDER, "*") for path in paths if PLACEHOLDER in path]
@@ -96,6 +112,8 @@ class ActionModule(ActionBase):
             searchpath=[str(source.parent), *folders], available_variables=variables
         )
         try:
-            return str(templar.template(text, escape_backslashes=False))
+            rendered = templar.template(text, escape_backslashes=False)
         except Exception as error:
             raise AnsibleActionFail(f"The template of {file.path} cannot be rendered") from error
+        # Ansible takes a template that gives nothing for None.
+        return "" if rendered is None else str(rendered)

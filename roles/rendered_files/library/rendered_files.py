@@ -18,9 +18,10 @@ options:
   files:
     description:
       - Paths on the host.
-      - A path with C({app}) is rendered once for each of O(apps). In the template's name C(app) stands for it.
+      - A path with C({app}) is rendered once for each of O(apps). In the template's name C(app) stands for it. An app
+        for which the template gives nothing but blanks gets no such file.
       - "A dictionary says more of one file: its C(path), the name of its C(template) below C(templates), without its
-        suffix, and C(variables) for it."
+        suffix, C(variables) for it, its C(mode) and C(group), and C(secret) where no output may show what it holds."
     type: list
     elements: raw
     required: true
@@ -71,6 +72,12 @@ options:
         description: A command that accepts the copy; C(%s) is its place.
         type: str
         required: true
+  apart:
+    description:
+      - Where O(check) refuses a file of one of O(apps), and names it, leave that app's files as they are and put the
+        others in place.
+    type: bool
+    default: false
   rendered:
     description: Set by the action plugin. The files with their content.
     type: list
@@ -82,12 +89,24 @@ options:
         type: path
         required: true
       content:
-        description: What it holds.
+        description: What it holds; nothing where O(secrets) has it.
         type: str
-        required: true
       validate:
         description: The command that accepts it.
         type: str
+      app:
+        description: The app that it belongs to.
+        type: str
+      mode:
+        description: Its mode, where it is not O(mode).
+        type: str
+      group:
+        description: Its group, where it is not O(group).
+        type: str
+  secrets:
+    description: Set by the action plugin. What secret files hold, by their path.
+    type: dict
+    default: {}
   marker:
     description: Set by the action plugin. What the first line of a file of ours holds.
     type: str
@@ -129,11 +148,17 @@ removed:
   type: list
   elements: str
   sample: []
+refused:
+  description: With O(apart), what the check said of each app whose files stay as they are.
+  returned: success
+  type: dict
+  sample: {}
 """
 
 import grp
 import os
 import pwd
+import re
 import shlex
 import shutil
 import stat
@@ -148,6 +173,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 class RefusedError(Exception):
     """Something is not as it has to be; nothing was put in place."""
+
+
+class CheckError(RefusedError):
+    """The check does not accept the files; `told` is what it said of them, with their paths on the host."""
+
+    def __init__(self, message: str, told: str) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 @dataclass(frozen=True)
@@ -219,6 +252,29 @@ def difference(path: Path, before: bytes | None, after: bytes | None) -> dict[st
     return {"before_header": str(path), "after_header": str(path), "before": texts[0], "after": texts[1]}
 
 
+def access(owner: str, group: str, mode: str) -> Access:
+    """What those names and that octal number stand for.
+
+    Raises:
+        RefusedError: the host knows no such user or group.
+    """
+    try:
+        return Access(pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, int(mode, 8))
+    except KeyError as error:
+        raise RefusedError(f"owner and group: {error.args[0]}") from None
+
+
+def owners(removed: Iterable[Path], patterns: list[str]) -> dict[Path, str]:
+    """The app of each file to remove: what stands for the `*` of the pattern that it matches."""
+    ends = [pattern.split("*", 1) for pattern in patterns]
+    return {
+        path: str(path)[len(start) : len(str(path)) - len(end)]
+        for start, end in ends
+        for path in removed
+        if path.match(f"{start}*{end}")
+    }
+
+
 class Files:
     """The set of files that a task asks for, against what the host has.
 
@@ -229,37 +285,51 @@ class Files:
         directories: those that are missing, or not open as they have to be.
         written: the files that differ.
         removed: the files that nobody asks for any more.
+        refused: what the check said of each app whose files stay as they are.
     """
 
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
         options: dict[str, Any] = module.params
-        try:
-            uid, gid = pwd.getpwnam(options["owner"]).pw_uid, grp.getgrnam(options["group"]).gr_gid
-        except KeyError as error:
-            raise RefusedError(f"owner and group: {error.args[0]}") from None
-        self._access, self._folder = Access(uid, gid, int(options["mode"], 8)), Access(uid, gid, 0o755)
+        owner, group, mode = options["owner"], options["group"], options["mode"]
+        self._folder = access(owner, group, "0755")
         rendered = {Path(file["path"]): file for file in options["rendered"]}
-        self._after = {path: file["content"].encode() for path, file in rendered.items()}
+        self._access = {
+            path: access(owner, file.get("group") or group, file.get("mode") or mode) for path, file in rendered.items()
+        }
+        self._secrets = {Path(path): text for path, text in (options.get("secrets") or {}).items()}
+        self._after = {path: self._secrets.get(path, file["content"] or "").encode() for path, file in rendered.items()}
         self._before = {path: read(path) for path in rendered}
         self._validate = {path: file["validate"] for path, file in rendered.items() if file["validate"]}
         self.directories = [path for path in map(Path, options["directories"]) if not self._open(path)]
         self.written = [path for path in rendered if self._differs(path)]
         self.removed = leftovers(options["prune"], options["marker"], rendered) if options["marker"] else []
+        self._apps = {path: file["app"] for path, file in rendered.items() if file.get("app")}
+        self._apps |= owners(self.removed, options["prune"])
+        self.refused: dict[str, str] = {}
 
     def _open(self, path: Path) -> bool:
         return path.is_dir() and self._folder.fits(path)
 
     def _differs(self, path: Path) -> bool:
-        return self._before[path] != self._after[path] or not self._access.fits(path)
+        return self._before[path] != self._after[path] or not self._access[path].fits(path)
 
     def changed(self) -> bool:
         return bool(self.directories or self.written or self.removed)
 
     def diff(self) -> list[dict[str, str]]:
         """What --diff shows; to be asked before the files are in place."""
-        written = [difference(path, self._before[path], self._after[path]) for path in self.written]
-        return written + [difference(path, read(path), None) for path in self.removed]
+        shown = [path for path in self.written if path not in self._secrets]
+        hidden = [path for path in self.written if path in self._secrets]
+        written = [difference(path, self._before[path], self._after[path]) for path in shown]
+        written += [difference(path, b"", b"(holds a secret)\n") for path in hidden]
+        secret = {path for path in self.removed if self._unreadable(path)}
+        return written + [difference(path, b"" if path in secret else read(path), None) for path in self.removed]
+
+    @staticmethod
+    def _unreadable(path: Path) -> bool:
+        """Whether a file on the host is closed to others, as one that held a secret is."""
+        return not path.stat().st_mode & stat.S_IROTH
 
     def put(self) -> None:
         """Write, check, then rename: up to the first rename nothing has changed that anybody reads."""
@@ -271,10 +341,10 @@ class Files:
         staged: dict[Path, Path] = {}
         try:
             for path in self.written:
-                staged[path] = stage(path, self._after[path], self._access)
+                staged[path] = stage(path, self._after[path], self._access[path])
                 if path in self._validate:
                     self._ask(self._validate[path], staged[path], path)
-            self._check(staged)
+            self._check_apart(staged)
             for path in self.written:
                 staged.pop(path).rename(path)
             for path in self.removed:
@@ -284,16 +354,42 @@ class Files:
             for temporary in staged.values():
                 temporary.unlink()
 
-    def _check(self, staged: dict[Path, Path]) -> None:
+    def _check_apart(self, staged: dict[Path, Path]) -> None:
+        """Check, and as long as one app is to blame, leave that app's files out and check the others.
+
+        Raises:
+            CheckError: no app is to blame, or the task wants all files or none.
+        """
+        while True:
+            try:
+                return self._check({path: staged[path] for path in self.written}, staged.values())
+            except CheckError as error:
+                app = self._to_blame(error.told) if self._module.params.get("apart") else None
+                if app is None:
+                    raise
+                self.refused[app] = error.told
+                self.written = [path for path in self.written if self._apps.get(path) != app]
+                self.removed = [path for path in self.removed if self._apps.get(path) != app]
+
+    def _to_blame(self, told: str) -> str | None:
+        """The app one of whose new files the check names; a name may be the end of another one's."""
+        named = [path for path in self.written if re.search(rf"{re.escape(str(path))}(?![\w.-])", told)]
+        return next((self._apps[path] for path in named if path in self._apps), None)
+
+    def _check(self, staged: dict[Path, Path], temporaries: Iterable[Path]) -> None:
         options = self._module.params["check"]
-        if not options or not (staged or self.removed):
+        if not options:
             return
         directory = Path(options["directory"])
-        unfinished = shutil.ignore_patterns(*(temporary.name for temporary in staged.values()))
+        staged = {path: temporary for path, temporary in staged.items() if path.is_relative_to(directory)}
+        removed = [path for path in self.removed if path.is_relative_to(directory)]
+        if not staged and not removed:
+            return
+        unfinished = shutil.ignore_patterns(*(temporary.name for temporary in temporaries))
         with tempfile.TemporaryDirectory(dir=self._module.tmpdir) as parent:
             copy = Path(parent) / directory.name
             shutil.copytree(directory, copy, symlinks=True, ignore=unfinished)
-            for path in (*staged, *self.removed):
+            for path in (*staged, *removed):
                 (copy / path.relative_to(directory)).unlink(missing_ok=True)
             for path, temporary in staged.items():
                 shutil.copyfile(temporary, copy / path.relative_to(directory))
@@ -304,7 +400,7 @@ class Files:
         code, output, error = self._module.run_command(words)
         if code:
             told = (error.strip() or output.strip() or f"exit code {code}").replace(str(place), str(path))
-            raise RefusedError(f"{words[0]} refuses the new {path}, so no file was changed:\n{told}")
+            raise CheckError(f"{words[0]} refuses the new {path}, so no file was changed:\n{told}", told)
 
 
 def put(module: AnsibleModule) -> dict[str, Any]:
@@ -319,19 +415,27 @@ def put(module: AnsibleModule) -> dict[str, Any]:
         result["diff"] = files.diff()
     if files.changed() and not module.check_mode:
         files.put()
+        result |= {"changed": files.changed(), "files": [str(path) for path in files.written]}
+        result |= {"removed": [str(path) for path in files.removed], "refused": files.refused}
+        for app, told in files.refused.items():
+            module.warn(f"The files of {app} stay as they are:\n{told}")
     return result
 
 
 def main() -> None:
     file = {
         "path": {"type": "path", "required": True},
-        "content": {"type": "str", "required": True},
+        "content": {"type": "str"},
         "validate": {"type": "str"},
+        "app": {"type": "str"},
+        "mode": {"type": "str"},
+        "group": {"type": "str"},
     }
     check = {"directory": {"type": "path", "required": True}, "command": {"type": "str", "required": True}}
     module = AnsibleModule(
         argument_spec={
             "rendered": {"type": "list", "elements": "dict", "options": file, "default": []},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "directories": {"type": "list", "elements": "path", "default": []},
             "prune": {"type": "list", "elements": "str", "default": []},
             "marker": {"type": "str"},
@@ -339,6 +443,7 @@ def main() -> None:
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "check": {"type": "dict", "options": check},
+            "apart": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
