@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway import durable, envfile, process, venv, workers
+from slipway import durable, envfile, precompress, process, venv, workers
 from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Hook, Spec
@@ -110,6 +110,7 @@ def build(layout: Layout, spec: Spec, release: str, archive: Path) -> list[str]:
     workers.write(spec, work, gid)
     _link_shared(layout, spec, work / "src")
     _copy_static(spec, work)
+    precompress.press(work / "static", layout.current / "static")
     _compile(work / "src", environment)
     _protect(work / "src", gid)
     summary = {
