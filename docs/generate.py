@@ -38,6 +38,13 @@ FORMATS = {
     "pin": "a package with its version",
     "interpreter": "a version from 3.8 on, or an absolute path",
     "calendar": "a time as systemd writes it",
+    "size": "a number of bytes, or with `k`, `m` or `g`",
+    "rate": "a number a second or a minute, such as `100/s` or `10/m`, or `unlimited`",
+    "network": "an address or a network",
+    "user": "up to 64 letters, digits and `_.@+-`",
+    "password_hash": "a hash as crypt(3) makes it, such as `$6$…`",
+    "headers": "a dictionary; values are one line without `$` and `\\`",
+    "snippet": "plain text",
 }
 TYPES = {"str": "text", "int": "number", "bool": "true or false", "dict": "dictionary", "list": "list", "path": "path"}
 

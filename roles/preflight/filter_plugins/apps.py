@@ -17,6 +17,7 @@ from ansible.errors import AnsibleFilterError
 # Ansible loads a plugin by its path and knows no package around it.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "files"))
 from app_rules.described import schema
+from app_rules.http import body_limit
 from app_rules.walk import app_problems
 from app_rules.words import PYTHON_VERSION
 
@@ -41,7 +42,15 @@ def apps_complete(apps: Any) -> dict[str, Any]:
     problems = apps_problems(apps)
     if problems:
         raise AnsibleFilterError("\n".join(problems))
-    return {name: _complete(app, schema()) for name, app in apps.items() if app.get("state") != "absent"}
+    return {name: _app_complete(app) for name, app in apps.items() if app.get("state") != "absent"}
+
+
+def _app_complete(app: dict[str, Any]) -> dict[str, Any]:
+    complete = _complete(app, schema())
+    limit = body_limit(app)
+    if limit is not None:
+        complete["settings"] = {"MAX_CONTENT_LENGTH": limit, **complete["settings"]}
+    return complete
 
 
 def apps_absent(apps: Any) -> dict[str, str]:
@@ -57,8 +66,15 @@ def apps_public(apps: Any) -> dict[str, Any]:
     secret = {"settings", "env", "source"}
     return {
         name: {key: value for key, value in app.items() if key not in secret}
+        # Who may come in, without the hashes of their passwords.
+        | {"access": {**app["access"], "users": sorted(app["access"]["users"])}}
         for name, app in apps_complete(apps).items()
     }
+
+
+def apps_credentials(apps: Any) -> dict[str, dict[str, str]]:
+    """The password hashes by user of each app that asks for a password."""
+    return {name: app["access"]["users"] for name, app in apps_complete(apps).items() if app["access"]["users"]}
 
 
 def apps_pythons(apps: Any) -> list[str]:
@@ -92,6 +108,7 @@ class FilterModule:
             "apps_problems": apps_problems,
             "apps_complete": apps_complete,
             "apps_public": apps_public,
+            "apps_credentials": apps_credentials,
             "apps_absent": apps_absent,
             "apps_pythons": apps_pythons,
         }

@@ -85,6 +85,7 @@ def request(name: str, app: dict[str, Any], source: Source, options: dict[str, A
         "keep": options["keep"],
         "lock_timeout": options["lock_timeout"],
         "front": options["front"],
+        "guarded": bool(app.get("access", {}).get("users") or app.get("access", {}).get("allow")),
         "actor": f"{getpass.getuser()}@{socket.gethostname()}",
     }
     if app.get("requirements") and not data["packaged"]:

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 _SITE = {
     "domains": {"type": "list", "elements": "str", "required": True},
     "health": {"type": "dict", "default": {}},
+    "access": {"type": "dict", "default": {}},
 }
 _OPTIONS = {
     "address": {"type": "str", "required": True},
@@ -35,11 +36,12 @@ class Connection(http.client.HTTPSConnection):
         self.sock = self._tls.wrap_socket(plain, server_hostname=self._name)
 
 
-def ask(connection: Connection, host: str, path: str) -> int:
-    """The status that a site answers with."""
+def ask(connection: Connection, host: str, path: str) -> tuple[int, bool]:
+    """The status that a site answers with, and whether that is because it is in maintenance."""
     try:
         connection.request("GET", path, headers={"Host": host, "User-Agent": "slipway-visit"})
-        return connection.getresponse().status
+        response = connection.getresponse()
+        return response.status, response.getheader("X-Maintenance") == "yes"
     finally:
         connection.close()
 
@@ -63,6 +65,11 @@ def trusting(authority: str | None) -> ssl.SSLContext:
     return context
 
 
+def guarded(access: dict[str, Any]) -> set[int]:
+    """The statuses with which a site turns a stranger away, as it was asked to."""
+    return ({401} if access.get("users") else set()) | ({403} if access.get("allow") else set())
+
+
 def visit(options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """Each site with its status, and what is wrong."""
     address, port = options["address"], options["port"]
@@ -75,12 +82,12 @@ def visit(options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
         host = domain if port == 443 else f"{domain}:{port}"
         url = f"https://{host}{path}"
         try:
-            status = ask(Connection(address, port, domain, context, options["timeout"]), host, path)
+            status, closed = ask(Connection(address, port, domain, context, options["timeout"]), host, path)
         except (OSError, http.client.HTTPException) as error:
             problems.append(f"No answer from {url} at {address}: {error}")
             continue
         results.append({"url": url, "status": status})
-        if status != wanted:
+        if status not in {wanted, *guarded(site["access"])} and not closed:
             problems.append(f"{url} at {address} answered {status}, not {wanted}")
     return results, problems
 

@@ -40,6 +40,10 @@ options:
         description: The page to ask for (C(path)) and the status that has to come back (C(status)).
         type: dict
         default: {}
+      access:
+        description: With C(users) or C(allow), a stranger is to be turned away, and 401 or 403 is as good an answer.
+        type: dict
+        default: {}
   timeout:
     description: Seconds to wait for each answer.
     type: int

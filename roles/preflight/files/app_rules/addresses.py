@@ -20,6 +20,8 @@ def url_path(key: str, value: str) -> Problems:
         yield key, "must be a path that begins with a slash, in plain characters"
 
 
-def url_prefix(key: str, value: str) -> Problems:
-    if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value) or ".." in value.split("/"):
+def url_prefix(key: str, value: object) -> Problems:
+    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value) or ".." in value.split("/"):
         yield key, "must be a path such as /static: a leading slash, no trailing one, plain characters"
+    elif f"{value}/".startswith(("/.slipway/", "/.well-known/acme-challenge/")):
+        yield key, "is a path that nginx answers itself; choose another"

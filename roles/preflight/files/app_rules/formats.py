@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app_rules import addresses, settings, sources, words
+from app_rules import access, addresses, http, places, settings, sources, words
 from app_rules.described import Problems
 
 FORMATS: dict[str, Callable[[str, Any], Problems]] = {
@@ -25,7 +25,15 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "pin": sources.pin,
     "interpreter": words.interpreter,
     "calendar": words.calendar,
+    "name": words.name,
+    "size": http.size,
+    "rate": http.rate,
+    "headers": http.headers,
+    "snippet": http.snippet,
+    "network": access.network,
+    "user": access.user,
+    "password_hash": access.password_hash,
 }
 
 # Each is given an app whose keys are right by themselves.
-TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [settings.settings_file]
+TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [settings.settings_file, places.places]

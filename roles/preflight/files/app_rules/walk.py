@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import Any
 
+from app_rules import words
 from app_rules.described import Problems, quote_hint, reserved_names, schema
 from app_rules.formats import FORMATS, TOGETHER
 
@@ -17,14 +17,13 @@ _WORDS = {
     "list": "a list",
     "bool": "true or false",
 }
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 def app_problems(name: Any, app: Any) -> Problems:
     """Everything that is wrong with one app: the key and what it is."""
     key = f"apps.{name}"
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        yield key, "a name is 1 to 31 lower-case letters, digits and hyphens, beginning with a letter"
+    if wrong := list(words.name(key, name)):
+        yield from wrong
     elif name in reserved_names() or name.startswith("systemd-"):
         yield key, "that name belongs to the system; choose another"
     if isinstance(app, dict):
@@ -67,7 +66,7 @@ def _value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
     if "options" in option:
         yield from _dict_problems(key, value, option["options"])
     if "values" in option:
-        yield from _named_problems(key, value, option["values"])
+        yield from _named_problems(key, value, option)
     if kind == "list":
         yield from _list_problems(key, value, option)
     elif "format" in option:
@@ -75,11 +74,10 @@ def _value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
 
 
 def _named_problems(key: str, value: dict[Any, Any], option: dict[str, Any]) -> Problems:
-    """A dictionary whose keys are names of the user's own; each becomes part of a unit's name."""
+    """A dictionary whose keys are the user's own: names that become part of a unit's, or what `names` says."""
     for name, item in value.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            yield f"{key}.{name}", "a name is 1 to 31 lower-case letters, digits and hyphens, beginning with a letter"
-        yield from _value_problems(f"{key}.{name}", item, option)
+        yield from FORMATS[option.get("names", "name")](f"{key}.{name}", name)
+        yield from _value_problems(f"{key}.{name}", item, option["values"])
 
 
 def _list_problems(key: str, value: list[Any], option: dict[str, Any]) -> Problems:

@@ -12,6 +12,14 @@ from app_rules.described import Problems
 PYTHON_VERSION = re.compile(r"3\.([89]|[1-9][0-9])(\.(0|[1-9][0-9]?))?")
 
 
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def name(key: str, value: object) -> Problems:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        yield key, "a name is 1 to 31 lower-case letters, digits and hyphens, beginning with a letter"
+
+
 def text(key: str, value: str) -> Problems:
     if not value or any(ord(character) < 32 or ord(character) == 127 for character in value):
         yield key, "must be one line of text, and not empty"

@@ -98,6 +98,7 @@ class Spec:
         keep: good releases to keep.
         lock_timeout: seconds to wait for another transaction.
         front: `address:port` of the web server to ask after the switch, or empty.
+        guarded: whether the web server turns strangers away: its 401 or 403 is then an answer too.
         actor: who asks and from where; for the journal only.
         files: a digest for each file of the source by its name, to say what changed.
         lock: the text of the dependency lock, for the same.
@@ -126,6 +127,7 @@ class Spec:
     keep: int = 5
     lock_timeout: float = 600
     front: str = ""
+    guarded: bool = False
     actor: str = ""
     files: dict[str, str] = field(default_factory=dict)
     lock: str = ""
@@ -140,6 +142,7 @@ class Spec:
             "release_timeout",
             "migrate",
             "front",
+            "guarded",
             "actor",
             "files",
             "lock",

@@ -339,7 +339,7 @@ def _bring_up(layout: Layout, release: str, spec: Spec) -> None:
 def _ask_front(run: Run) -> None:
     health = run.spec.health
     answer = probe.ask_front(run.spec.front, health)(health.timeout, lambda: False)
-    if not probe.accepts(health, answer):
+    if not probe.accepts(health, answer) and not (run.spec.guarded and answer.status in {401, 403}):
         raise SlipwayError(
             f"After the switch, the web server at {run.spec.front} answered GET {health.path} for {health.host} "
             f"with {answer}; the app itself is healthy.",
