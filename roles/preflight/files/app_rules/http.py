@@ -10,9 +10,9 @@ from app_rules.described import Problems
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # What decides how a connection is read belongs to nginx; what it sends itself would be there twice.
 _NOT_TO_BE_SET = {
-    "cache-control", "connection", "content-encoding", "content-length", "content-type", "date", "keep-alive", "location",
-    "retry-after", "server",
-    "set-cookie", "strict-transport-security", "trailer", "transfer-encoding", "upgrade",
+    "cache-control", "connection", "content-encoding", "content-length", "content-type", "date", "keep-alive",
+    "location", "retry-after", "server", "set-cookie", "strict-transport-security", "trailer", "transfer-encoding",
+    "upgrade",
 }  # fmt: skip
 
 
