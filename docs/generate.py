@@ -35,6 +35,8 @@ FORMATS = {
     "source": "`path`, `git` with `version`, or `pip`",
     "git_url": "`https://…`, `ssh://…` or `user@host:path`",
     "git_version": "a branch, a tag or a commit",
+    "private_key": "an OpenSSH private key, whole",
+    "host_key": "a kind of key, a blank, the key",
     "pin": "a package with its version",
     "interpreter": "a version from 3.8 on, or an absolute path",
     "calendar": "a time as systemd writes it",

@@ -60,11 +60,17 @@ def test_plain_secrets_have_secret_names() -> None:
     apps = {
         "shop": {
             "settings": {"SECRET_KEY": GOOD, "MAIL": {"PASSWORD": "x"}, "OK_PASSWORD": "{{ vault_x }}", "TOKENS": 3},
+            "source": {"key": "-----BEGIN OPENSSH PRIVATE KEY-----\n…", "host_key": "ssh-ed25519 AAAA"},
             "env": {"API_TOKEN": "y", "EMPTY_PASSWORD": "", "PASSWORD_RESET": "on"},
         }
     }
     found = list(rules.plain("apps", apps))
-    assert found == ["apps.shop.settings.SECRET_KEY", "apps.shop.settings.MAIL.PASSWORD", "apps.shop.env.API_TOKEN"]
+    assert found == [
+        "apps.shop.settings.SECRET_KEY",
+        "apps.shop.settings.MAIL.PASSWORD",
+        "apps.shop.source.key",
+        "apps.shop.env.API_TOKEN",
+    ]
 
 
 def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:

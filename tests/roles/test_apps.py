@@ -38,6 +38,17 @@ BAD = [
     (app(source={"path": ""}), "apps.shop.source.path"),
     (app(source={"path": "a\nb"}), "apps.shop.source.path"),
     (app(source={"url": "x"}), "apps.shop.source.url: there is no such key"),
+    (app(source={"path": "app", "host_key": "x"}), "apps.shop.source.host_key: belongs to git"),
+    *(
+        (app(source={"git": "ssh://git@example.com/x.git", "version": "main", **bad}), message)
+        for bad, message in (
+            ({"key": "ssh-ed25519 AAAA me"}, "apps.shop.source.key: must be a whole private SSH key"),
+            ({"key": "-----BEGIN OPENSSH PRIVATE KEY----- AAAA"}, "apps.shop.source.key: must be a whole"),
+            ({"host_key": "example.com ssh-ed25519 AAAA"}, "apps.shop.source.host_key: must be one line"),
+            ({"host_key": "ssh-ed25519 AAAA\nx ssh-ed25519 AAAA"}, "apps.shop.source.host_key: must be one line"),
+            ({"path": "../x"}, "apps.shop.source.path: must be a path inside the source"),
+        )
+    ),
     (app(wsgi="wsgi"), "apps.shop.wsgi: must be module:object"),
     (app(wsgi="wsgi:app; import os"), "apps.shop.wsgi"),
     (app(wsgi="wsgi:app\n"), "apps.shop.wsgi"),

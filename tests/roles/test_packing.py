@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import packing.git
+import packing.command
 import pytest
 from packing.git import Checkout
 from packing.requirement import Requirement
@@ -100,6 +100,36 @@ def test_a_missing_or_empty_source_is_refused(tmp_path: Path) -> None:
         Tree("apps.shop.source", tmp_path / "empty")
 
 
+def test_a_checkout_that_git_will_not_read_is_no_tree_to_guess_at(tree: Path) -> None:
+    (tree / ".env.production").write_text("SECRET_KEY=x")
+    (tree / ".git").write_text("gitdir: nonsense\0")
+    with pytest.raises(SourceError, match=r"source\.path: git cannot read .*\. git says"):
+        Tree("apps.shop.source", tree)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside"])
+def test_a_link_that_leads_out_is_named(tree: Path, target: str) -> None:
+    (tree / "pkg" / "link").symlink_to(target)
+    with pytest.raises(SourceError, match=rf"the link pkg/link leads out of the source, to {target}"):
+        Tree("apps.shop.source", tree)
+
+
+def test_odd_files_come_as_files_or_not_at_all(tree: Path, tmp_path: Path) -> None:
+    os.link(tree / "app.py", tree / "same.py")
+    os.mkfifo(tree / "pipe")
+    name = os.fsdecode(b"caf\xe9.txt")
+    (tree / name).write_text("")
+    (tree / "folder").symlink_to("pkg")
+    source = Tree("apps.shop.source", tree)
+    assert source.names == sorted(["app.py", name, "folder", "pkg/mod.py", "same.py"])
+    source.pack(tmp_path / "out.tar.gz")
+    with tarfile.open(tmp_path / "out.tar.gz") as archive:
+        assert [member.isreg() for member in archive] == [name != "folder" for name in source.names]
+        same = archive.extractfile("same.py")
+        assert same is not None
+        assert same.read() == b"app = 1\n"
+
+
 def test_an_archive_holds_what_the_digest_covers(tree: Path, tmp_path: Path) -> None:
     source = Tree("apps.shop.source", tree)
     source.pack(tmp_path / "out.tar.gz")
@@ -169,7 +199,7 @@ HOSTILE = [
 @pytest.fixture
 def repository(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # The one transport that a test can use without a server; nobody else may.
-    monkeypatch.setattr(packing.git, "PROTOCOLS", "file")
+    monkeypatch.setattr(packing.command, "PROTOCOLS", "file")
     git(tree, "init", "-q", "-b", "main")
     git(tree, "config", "uploadpack.allowAnySHA1InWant", "true")
     git(tree, "add", ".")
@@ -207,10 +237,85 @@ def test_a_commit_is_packed_as_it_was(repository: Path, tmp_path: Path) -> None:
 
 
 def test_a_version_or_a_repository_that_is_not_there_is_named(repository: Path) -> None:
-    with pytest.raises(SourceError, match=r"version: .* has no branch, tag or commit v9"):
+    with pytest.raises(SourceError, match=r"version: .* has no branch or tag v9$"):
         checkout(repository, "v9")
-    with pytest.raises(SourceError, match=r"git: .*gone cannot be read\. git says"):
+    with pytest.raises(SourceError, match=r"git: there is no repository at .*gone.*\. git says"):
         Checkout("apps.shop.source", {"git": f"file://{repository}gone", "version": "main"}, cache=repository)
+
+
+def test_a_commit_or_a_directory_that_is_not_there_is_named(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no branch or tag 0123abc; a commit needs all of its 40 digits"):
+        checkout(repository, "0123abc")
+    with pytest.raises(SourceError, match=r"source\.version: .* has no such commit"):
+        checkout(repository, "0" * 39 + "1").files()
+    for path in ("nowhere", "app.py"):
+        with pytest.raises(SourceError, match=rf"source\.path: .* has no directory {path} at main"):
+            checkout(repository, "main", path=path).pack(tmp_path / "out.tar.gz")
+    with pytest.raises(SourceError, match=r"source\.path: must be a directory inside"):
+        checkout(repository, "main", path="pkg/../../x")
+    # However it is written, it is the same.
+    assert checkout(repository, "main", path="./pkg/").digest == checkout(repository, "main", path="pkg").digest
+    assert checkout(repository, "main", path="pkg").read("mod.py") == "x = 1\n"
+
+
+def test_an_old_server_hands_out_old_commits_too(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(repository, "config", "--unset", "uploadpack.allowAnySHA1InWant")
+    for name, value in {"COUNT": "1", "KEY_0": "protocol.version", "VALUE_0": "0"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    first = git(repository, "rev-parse", "HEAD")
+    (repository / "app.py").write_text("app = 2\n")
+    git(repository, "commit", "-q", "-a", "-m", "second")
+    git(repository, "tag", "-d", "v1")
+    assert checkout(repository, first).read("app.py") == "app = 1\n"
+    with pytest.raises(SourceError, match=r"source\.version: .* has no commit 0+1"):
+        checkout(repository, "0" * 39 + "1").files()
+
+
+def test_a_fetch_that_was_killed_is_made_anew(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_arguments: Any) -> str:
+        raise KeyboardInterrupt
+
+    source = checkout(repository, "main")
+    with monkeypatch.context() as patched:
+        patched.setattr(packing.command.Remote, "git", killed)
+        with pytest.raises(KeyboardInterrupt):
+            source.files()
+    assert "app.py" in source.files()
+    assert len(list((repository.parent / "cache").iterdir())) == 1
+    # What nobody has used for a day goes with the next one.
+    os.utime(next((repository.parent / "cache").iterdir()), (0, 0))
+    (repository / "app.py").write_text("app = 2\n")
+    git(repository, "commit", "-q", "-a", "-m", "second")
+    assert checkout(repository, "main").read("app.py") == "app = 2\n"
+    assert len(list((repository.parent / "cache").iterdir())) == 1
+
+
+def test_a_deploy_from_within_a_hook_of_git(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other/.git/index"))
+    assert Tree("apps.shop.source", repository).names == ["app.py", "pkg/mod.py"]
+    assert "app.py" in checkout(repository, "main").files()
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+
+
+def test_what_does_not_come_along_is_said(repository: Path, tmp_path: Path) -> None:
+    (repository / "logo.png").write_text(POINTER)
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repository), "lib/it self")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "second")
+    warnings = "\n".join(checkout(repository, "main").pack(tmp_path / "out.tar.gz"))
+    assert "source.git: the submodule lib/it self does not come along" in warnings
+    assert "source.git: logo.png came as pointers to large-file storage" in warnings
+    # On this machine it is checked out: there it belongs to the source.
+    tree = Tree("apps.shop.source", repository)
+    assert "lib/it self/pkg/mod.py" in tree.names
+    assert "submodule" not in "\n".join(tree.pack(tmp_path / "out.tar.gz"))
+    git(repository, "submodule", "--quiet", "deinit", "--force", "--all")
+    left = Tree("apps.shop.source", repository)
+    assert "lib/it self is not checked out and stays behind" in "\n".join(left.pack(tmp_path / "out.tar.gz"))
 
 
 @pytest.mark.parametrize("url", HOSTILE)

@@ -36,7 +36,7 @@ def plain(name: str, value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
             if (
-                SECRET_NAME.search(str(key))
+                (SECRET_NAME.search(str(key)) or "PRIVATE KEY-----" in str(item))
                 and isinstance(item, str | int)
                 and not isinstance(item, bool)
                 and "{{" not in str(item)

@@ -109,7 +109,10 @@ class ActionModule(ActionBase):
         self._program = program()
         match self._task.args.get("state", "deployed"):
             case "deployed":
-                self._deploy(result)
+                try:
+                    self._deploy(result)
+                except SourceError as error:
+                    raise AnsibleActionFail(str(error)) from None
             case "rolled_back":
                 self._rollback(result)
             case "listed":
@@ -125,10 +128,7 @@ class ActionModule(ActionBase):
         options = self._task.args.get("options", {})
         apps = self._task.args.get("apps") or {}
         root = Path(options["root"])
-        try:
-            sources = {name: find(name, app, root) for name, app in apps.items()}
-        except SourceError as error:
-            raise AnsibleActionFail(str(error)) from None
+        sources = {name: find(name, app, root) for name, app in apps.items()}
         requests = {name: request(name, app, sources[name], options) for name, app in apps.items()}
         if self._task.diff:
             for name, source in sources.items():
@@ -165,7 +165,8 @@ class ActionModule(ActionBase):
         try:
             with tempfile.TemporaryDirectory() as local:
                 archive = Path(local) / "source.tar.gz"
-                source.pack(archive)
+                for warning in source.pack(archive):
+                    Display().warning(warning)
                 path = self._transfer_file(str(archive), f"{remote}/{archive.name}")
             return self._slipway(["deploy", "--archive", path], request)
         finally:

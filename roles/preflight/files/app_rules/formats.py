@@ -22,6 +22,8 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "source": sources.source,
     "git_url": sources.git_url,
     "git_version": sources.git_version,
+    "private_key": sources.private_key,
+    "host_key": sources.host_key,
     "pin": sources.pin,
     "interpreter": words.interpreter,
     "calendar": words.calendar,

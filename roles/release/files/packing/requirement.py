@@ -40,11 +40,12 @@ class Requirement:
     def read(self, name: str) -> str:
         return self._lock.decode() if name == "requirements.txt" else ""
 
-    def pack(self, target: Path) -> None:
+    def pack(self, target: Path) -> list[str]:
         with tarfile.open(target, "w:gz") as archive:
             info = tarfile.TarInfo("requirements.txt")
             info.size = len(self._lock)
             archive.addfile(info, io.BytesIO(self._lock))
+        return []
 
 
 def _normal(pin: str) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import Any, Protocol
+
+# How a file begins that stands for one in git's large-file storage, and how short such a file is.
+_POINTER = b"version https://git-lfs.github.com/spec/v1"[:40]
+_POINTER_SIZE = 1024
 
 
 class SourceError(Exception):
@@ -21,14 +26,29 @@ class Source(Protocol):
     digest: str
     revision: str | None
 
-    def pack(self, target: Path) -> None:
-        """Write the source to `target`, as a compressed tar archive."""
+    def pack(self, target: Path) -> list[str]:
+        """Write the source to `target`, as a compressed tar archive.
+
+        Returns:
+            What the user should know though nothing failed.
+        """
 
     def files(self) -> dict[str, str]:
         """A digest for each file by its name, to list what a deploy would change."""
 
     def read(self, name: str) -> str:
         """The text of one file, or nothing where there is no such file."""
+
+
+def pointers(key: str, archive: Path) -> list[str]:
+    """Say so where an archive holds files of git's large-file storage, whose content is elsewhere."""
+    with tarfile.open(archive) as tar:
+        small = (member for member in tar if member.isreg() and member.size < _POINTER_SIZE)
+        found = [member.name for member in small if (file := tar.extractfile(member)) and file.read(40) == _POINTER]
+    if not found:
+        return []
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{key}: {found[0]}{more} came as pointers to large-file storage, not as what they stand for"]
 
 
 def find(name: str, app: dict[str, Any], root: Path) -> Source:
