@@ -21,7 +21,7 @@ def observer(vps: Any) -> Observer:
 
 @pytest.fixture(scope="module")
 def statuses(observer: Observer) -> dict[str, list[int]]:
-    return {row.name: [answer.status for answer in observer.client.raw(row.data, 1)] for row in TABLE}
+    return {row.name: [answer.status for answer in observer.client.raw(row.data(observer.run), 1)] for row in TABLE}
 
 
 @pytest.fixture(scope="module")

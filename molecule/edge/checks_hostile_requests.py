@@ -18,8 +18,8 @@ def observer(vps: Any) -> Observer:
 @pytest.fixture(scope="module")
 def statuses(observer: Observer) -> dict[str, tuple[int, ...]]:
     """Sends everything, and says what came back for each case."""
-    answers = {case.name: observer.client.raw(case.data, len(case.statuses)) for case in CASES}
-    answers |= {frames.name: [observer.client.frames(frames.block, frames.body)] for frames in FRAMES}
+    answers = {case.name: observer.client.raw(case.data(observer.run), len(case.statuses)) for case in CASES}
+    answers |= {frames.name: [observer.client.frames(frames.block(observer.run), frames.body)] for frames in FRAMES}
     return {name: tuple(answer.status for answer in given) for name, given in answers.items()}
 
 
@@ -27,11 +27,11 @@ def statuses(observer: Observer) -> dict[str, tuple[int, ...]]:
 def seen(observer: Observer, statuses: dict[str, tuple[int, ...]]) -> dict[str, list[str]]:
     """What the app saw of each case, once everything that was sent has been dealt with."""
     assert statuses
-    assert observer.ask(b"GET /seen/last/asked HTTP/1.1").status == 200
+    assert observer.ask(f"GET /seen/{observer.run}/last/asked HTTP/1.1".encode()).status == 200
     assert until(lambda: "last" in observer.sightings())
     rows = observer.sightings()
     return {
-        name: sorted(f"{row['method']} {row['target'].split('/', 3)[3]} {row['length']}" for row in rows[name])
+        name: sorted(f"{row['method']} {row['target'].split('/', 4)[4]} {row['length']}" for row in rows[name])
         for name in statuses
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -23,7 +24,8 @@ class Observer:
     def __init__(self, vps: Any) -> None:
         self._vps = vps
         self.client = Client(vps.https_port, DOMAIN, vps.authority)
-        self._before = len(self._sightings())
+        # In the path of all that is sent, so that nobody else's requests are counted.
+        self.run = secrets.token_hex(4)
 
     def ask(self, head: bytes, body: bytes = b"") -> Answer:
         """The one answer to a request; Host and the end of the headers are added."""
@@ -36,23 +38,27 @@ class Observer:
     def _sightings(self) -> list[dict[str, Any]]:
         lines = self._vps.run("journalctl", "-o", "cat", "-u", "observer@*", "-g", '^{"seen"', check=False).splitlines()
         rows = [json.loads(line)["seen"] for line in lines if line.startswith('{"seen"')]
-        return [row for row in rows if row["target"].startswith("/seen/")]
+        return [row for row in rows if row["target"].startswith(f"/seen/{self.run}/")]
 
     def sightings(self) -> dict[str, list[dict[str, Any]]]:
-        """What the app saw since this was made, by the second part of the path, oldest first."""
+        """What the app saw, by the name of the case, oldest first."""
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in self._sightings()[self._before :]:
-            found[row["target"].split("/")[2]].append(row)
+        for row in self._sightings():
+            found[row["target"].split("/")[3]].append(row)
         return found
 
     def seen(self) -> list[str]:
-        """All that the app ever saw."""
+        """All that the app saw."""
         return sorted(f"{row['method']} {row['target']}" for row in self._sightings())
 
     def logged(self) -> list[str]:
         """What nginx's access log says of the same requests."""
         lines = self._vps.run("cat", "/var/log/nginx/access.log").splitlines()
-        return sorted(f"{found['method']} {found['target']}" for line in lines if (found := LOGGED.search(line)))
+        return sorted(
+            f"{found['method']} {found['target']}"
+            for line in lines
+            if f"/seen/{self.run}/" in line and (found := LOGGED.search(line))
+        )
 
 
 def until(condition: Callable[[], Any], patience: float = 20) -> bool:

@@ -31,9 +31,8 @@ class Case:
     statuses: tuple[int, ...]
     seen: tuple[str, ...] = ()
 
-    @property
-    def data(self) -> bytes:
-        return self.sent.replace(b"/@", f"/seen/{self.name}/".encode())
+    def data(self, run: str) -> bytes:
+        return self.sent.replace(b"/@", f"/seen/{run}/{self.name}/".encode())
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,8 @@ class Frames:
     seen: tuple[str, ...] = ()
     body: bytes = b""
 
-    @property
-    def block(self) -> list[tuple[bytes, bytes]]:
-        at = f"/seen/{self.name}/".encode()
+    def block(self, run: str) -> list[tuple[bytes, bytes]]:
+        at = f"/seen/{run}/{self.name}/".encode()
         given = {name for name, _ in self.fields}
         usual = {b":method": b"POST", b":scheme": b"https", b":authority": HOST, b":path": b"/@outer"}
         fields = [(name, value) for name, value in usual.items() if name not in given]

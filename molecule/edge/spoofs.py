@@ -40,9 +40,8 @@ class Row:
     status: int
     seen: bool = False
 
-    @property
-    def data(self) -> bytes:
-        return self.sent.replace(b"/@", f"/seen/{self.name}/".encode())
+    def data(self, run: str) -> bytes:
+        return self.sent.replace(b"/@", f"/seen/{run}/{self.name}/".encode())
 
 
 def get(*headers: bytes, line: bytes = b"GET /@ HTTP/1.1", host: bytes = b"Host: " + HOST, body: bytes = b"") -> bytes:
