@@ -52,8 +52,7 @@ def told(observer: Observer, request: pytest.FixtureRequest) -> dict[str, Any]:
         lines = "\r\n".join(f"{name}: {value}" for name, value in SPOOFED.items())
         answer = observer.ask(f"GET /seen/spoofed/1 HTTP/1.1\r\n{lines}".encode())
     else:
-        # nginx refuses this one altogether; see smuggling.py.
-        forged = [(name.lower().encode(), value.encode()) for name, value in SPOOFED.items() if name != "Upgrade"]
+        forged = [(name.lower().encode(), value.encode()) for name, value in SPOOFED.items()]
         usual = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", HOST), (b":path", b"/seen/spoofed/2")]
         answer = observer.client.frames([*usual, *forged])
     assert answer.status == 200

@@ -10,13 +10,15 @@ import pytest
 from .observed import Observer
 from .paths import APP, PATHS
 
-PREFIXES = ["/static"]
+PREFIXES = ["/static", "/uploads"]
 # Of env, src/observer.py, /etc/passwd and root's .bashrc.
 SECRETS = [b"canary", b"flask import", b"root:x:", b"umask"]
 
 
 @pytest.fixture(scope="module")
 def observer(vps: Any) -> Observer:
+    # `env` stands beside the static files already.
+    vps.run("sh", "-c", "echo canary-beside-the-uploads >/srv/observer/shared/env")
     return Observer(vps)
 
 

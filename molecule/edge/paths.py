@@ -50,6 +50,8 @@ PATHS: dict[str, int] = {
     "/.git/config": 404,
     "/.env": 404,
     "/env": 404,
+    "/": 404,
+    "/js/": 404,
     "/js/x.0123abcd.css": 404,
     "/..%00/env": 400,
     "/%00../env": 400,

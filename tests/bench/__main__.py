@@ -6,9 +6,10 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import host, plain, slipway
+from tests.bench import edge, host, plain, slipway
 from tests.bench.visitors import Waited
 
 # Row, goal as a multiple of the plain script, goal in U.
@@ -44,8 +45,20 @@ def plain_times(sources: Path) -> dict[str, float]:
         }
 
 
-def slipway_times(sources: Path) -> tuple[dict[str, float], tuple[float, float], tuple[Waited, Waited]]:
-    """Seconds of Slipway for each row; U and the start of Ansible; what visitors waited."""
+@dataclass(frozen=True)
+class Measured:
+    """Seconds for each row; U and the start of Ansible; what visitors waited; what the edge carried."""
+
+    times: dict[str, float]
+    unit: float
+    start: float
+    idle: Waited
+    busy: Waited
+    loads: dict[str, tuple[edge.Load, edge.Load]]
+
+
+def slipway_times(sources: Path) -> Measured:
+    """Everything about Slipway, on one host."""
 
     def changed(number: int) -> float:
         host.change_code(sources, f"slipway {number}")
@@ -59,12 +72,14 @@ def slipway_times(sources: Path) -> tuple[dict[str, float], tuple[float, float],
             "deploy unchanged": slipway.deploy_unchanged(sources),
         }
         host.say("U …")
-        units = slipway.unit()
+        unit, start = slipway.unit()
         host.say("changes …")
         times["deploy code-only"] = again(changed)
         times["rollback"] = again(lambda _: slipway.rollback())
         host.say("visitors …")
-        return times, units, slipway.visited(sources)
+        idle, busy = slipway.visited(sources)
+        host.say("edge …")
+        return Measured(times, unit, start, idle, busy, edge.measured(sources))
 
 
 def table(rows: list[list[str]]) -> str:
@@ -78,7 +93,8 @@ def main() -> None:
         host.run(["ansible-playbook", "playbooks/environment.yml", "-e", "environment_name=local"])
         before = os.getloadavg()[0]
         shell = plain_times(host.copy_sources(Path(folder) / "plain"))
-        times, (unit, start), (idle, busy) = slipway_times(host.copy_sources(Path(folder) / "slipway"))
+        ours = slipway_times(host.copy_sources(Path(folder) / "slipway"))
+    times, unit, start = ours.times, ours.unit, ours.start
     print(f"{os.cpu_count()} cores, load {before:.1f} before; 1 U = {unit:.3f} s; Ansible's start = {start:.2f} s\n")
     head = ["", "s", "plain s", "ratio", "goal <=", "U", "without start", "goal <="]
     rows = [
@@ -94,9 +110,17 @@ def main() -> None:
             name, str(len(waited.times)), str(waited.failed), f"{waited.part(0.5):.1f}", f"{waited.part(0.99):.1f}",
             f"{waited.part(1):.1f}",
         ]
-        for name, waited in (("idle", idle), ("deploying", busy))
+        for name, waited in (("idle", ours.idle), ("deploying", ours.busy))
     ]  # fmt: skip
     print("\n" + table([["GET /", "answers", "failed", "p50 ms", "p99 ms", "max ms"], *visits]))
+    loads = [
+        [
+            name, f"{mine.rate:.0f}", f"{plainest.rate:.0f}", f"{mine.rate / plainest.rate:.2f}", edge.GOALS[name],
+            f"{mine.p99:.1f}", f"{plainest.p99:.1f}",
+        ]
+        for name, (mine, plainest) in ours.loads.items()
+    ]  # fmt: skip
+    print("\n" + table([["HTTPS", "answers/s", "minimal", "ratio", "goal >=", "p99 ms", "minimal"], *loads]))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "slipway-bench"
@@ -24,13 +25,33 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run(command: list[str], *, data: bytes | None = None) -> None:
-    """Run a command to its end, and show what it said where that is a failure."""
+def fail(text: str) -> NoReturn:
+    """Give up: a measurement of something broken is none."""
+    sys.exit(text)
+
+
+def _done(command: list[str], data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     ports = {"DEMO_SSH_PORT": SSH_PORT, "DEMO_HTTP_PORT": HTTP_PORT, "DEMO_HTTPS_PORT": HTTPS_PORT}
     environment = {**os.environ, **{name: str(port) for name, port in ports.items()}}
-    done = subprocess.run(command, cwd=ROOT, env=environment, input=data, capture_output=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, input=data, capture_output=True, check=False)
+
+
+def succeeds(command: list[str]) -> bool:
+    """Whether a command ends well."""
+    return _done(command).returncode == 0
+
+
+def said(command: list[str], *, data: bytes | None = None) -> str:
+    """What a command says; where it fails, everything that it said is shown."""
+    done = _done(command, data)
     if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout.decode()}{done.stderr.decode()}exit code {done.returncode}")
+        fail(f"{' '.join(command)}\n{done.stdout.decode()}{done.stderr.decode()}exit code {done.returncode}")
+    return done.stdout.decode()
+
+
+def run(command: list[str], *, data: bytes | None = None) -> None:
+    """Run a command to its end, and show what it said where that is a failure."""
+    said(command, data=data)
 
 
 def seconds(command: list[str], *, data: bytes | None = None) -> float:
