@@ -152,9 +152,9 @@ def test_a_change_is_deployed_kept_and_rolled_back(vps: Any, project: Path, tmp_
 
 def test_what_nginx_refuses_never_reaches_its_directory(vps: Any) -> None:
     before = vps.run("sh", "-c", "cat /etc/nginx/nginx.conf; ls -A /etc/nginx/conf.d")
-    refused = vps.playbook("site.yml", "-e", "nginx_client_max_body_size=10mb")
+    refused = vps.playbook("site.yml", "-e", "nginx_certificates_directory=/nowhere")
     assert refused.returncode == 2
-    assert "invalid value in /etc/nginx/nginx.conf" in refused.stdout
+    assert "cannot load certificate" in refused.stdout
     assert vps.run("sh", "-c", "cat /etc/nginx/nginx.conf; ls -A /etc/nginx/conf.d") == before
     vps.run("systemctl", "reload", "nginx")
     assert vps.https(BOOK).status == 200

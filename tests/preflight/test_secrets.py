@@ -101,8 +101,9 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
     said = " ".join(result.stdout.split())
     template = "would be taken for a template; put !unsafe before the quoted secret"
     for problem in (
-        "Nothing was changed: 9 to put right in the secrets",
-        "group_vars/staging/vault.yml is not encrypted: ansible-vault encrypt --encrypt-vault-id staging",
+        "Nothing was changed: 9 to put right",
+        "group_vars/staging/main.yml - line 1: apps.shop.settings.SECRET_KEY: is a secret in plain text",
+        "group_vars/staging/vault.yml - is not encrypted: ansible-vault encrypt --encrypt-vault-id staging",
         f"vault_templated: {template}",
         f"vault_trusted: {template}",
         "vault_number: must be text and is int; put it in quotes",
@@ -110,7 +111,7 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
         "vault_nul: holds a NUL character",
         "vault_short: is shorter than 8 characters",
         f"vault_list[1]: {template}",
-        "apps.shop.settings.SECRET_KEY: is a secret in plain text",
+        "line 9: vault_list[1]",
     ):
         assert problem in said
     assert "vault_good" not in said

@@ -7,8 +7,7 @@ line, and a mistake must show before anything on a host changes, with the key to
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,19 @@ def apps_problems(apps: Any) -> list[str]:
     if not isinstance(apps, dict) or not apps:
         return ["apps: must be a dictionary with at least one app"]
     problems = [f"{key}: {text}" for name, app in apps.items() for key, text in app_problems(name, app)]
-    lists = [app["domains"] for app in apps.values() if isinstance(app, dict) and isinstance(app.get("domains"), list)]
-    domains = Counter(str(domain).lower() for listed in lists for domain in listed)
-    problems += [f"apps: the domain {domain} stands more than once" for domain, count in domains.items() if count > 1]
-    return problems
+    return problems + list(_taken_domains(apps))
+
+
+def _taken_domains(apps: dict[Any, Any]) -> Iterator[str]:
+    """Each domain that an app says and one before it, or the same one, has said."""
+    seen: dict[str, str] = {}
+    for name, app in apps.items():
+        listed = app.get("domains") if isinstance(app, dict) else None
+        for index, domain in enumerate(listed if isinstance(listed, list) else ()):
+            key, word = f"apps.{name}.domains[{index}]", str(domain).lower()
+            if word in seen:
+                yield f"{key}: the domain {word} stands more than once; it is {seen[word]} already"
+            seen.setdefault(word, key)
 
 
 def apps_complete(apps: Any) -> dict[str, Any]:

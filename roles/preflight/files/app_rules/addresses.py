@@ -12,7 +12,15 @@ def domain(key: str, value: str) -> Problems:
     good = all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) for label in labels)
     if not good or len(value) > 253 or len(labels) < 2 or labels[-1].isdigit():
         rule = "lower-case letters, digits and hyphens, no port, no wildcard, no trailing dot"
-        yield key, f"must be a domain such as shop.example.com: {rule}; an international one in its xn-- form"
+        yield key, f"must be a domain such as shop.example.com: {rule}{_international(value, labels)}"
+
+
+def _international(value: str, labels: list[str]) -> str:
+    """The form in which DNS and certificates carry a domain that is not plain letters."""
+    if value.isascii():
+        return ""
+    coded = [f"xn--{label.lower().encode('punycode').decode()}" if not label.isascii() else label for label in labels]
+    return f"; write {'.'.join(coded)}"
 
 
 def url_path(key: str, value: str) -> Problems:

@@ -35,6 +35,9 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "network": access.network,
     "user": access.user,
     "password_hash": access.password_hash,
+    "directory": words.directory,
+    "package": words.package,
+    "account": words.account,
 }
 
 # Each is given an app whose keys are right by themselves.

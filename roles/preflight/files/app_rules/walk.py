@@ -6,12 +6,13 @@ import difflib
 from typing import Any
 
 from app_rules import words
-from app_rules.described import Problems, quote_hint, reserved_names, schema
+from app_rules.described import Problems, quote_hint, renamed, reserved_names, schema
 from app_rules.formats import FORMATS, TOGETHER
 
-_TYPES: dict[str, type] = {"str": str, "int": int, "dict": dict, "list": list, "bool": bool}
+_TYPES: dict[str, type] = {"str": str, "path": str, "int": int, "dict": dict, "list": list, "bool": bool}
 _WORDS = {
     "str": "text",
+    "path": "text",
     "int": "a whole number",
     "dict": "a dictionary",
     "list": "a list",
@@ -42,26 +43,28 @@ def _options(app: dict[str, Any]) -> dict[str, Any]:
 
 def _dict_problems(key: str, value: dict[str, Any], options: dict[str, Any]) -> Problems:
     for name in value:
-        if name not in options:
+        if name not in options and (new := renamed("apps").get(f"{key}.{name}".partition(".")[2].partition(".")[2])):
+            yield f"{key}.{name}", f"is now called {new}"
+        elif name not in options:
             close = difflib.get_close_matches(str(name), options, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(options)}"
             yield f"{key}.{name}", f"there is no such key; {hint}"
     for name, option in options.items():
         if name in value:
-            yield from _value_problems(f"{key}.{name}", value[name], option)
+            yield from value_problems(f"{key}.{name}", value[name], option)
         elif option.get("required"):
             yield f"{key}.{name}", f"is missing: {str(option['description']).split('. ')[0].rstrip('.')}"
 
 
-def _value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
+def value_problems(key: str, value: Any, option: dict[str, Any]) -> Problems:
     kind = option["type"]
     fits = isinstance(value, _TYPES[kind]) and not (kind == "int" and isinstance(value, bool))
     if not fits:
         yield key, f"must be {_WORDS[kind]}" + quote_hint(kind, value)
         return
     if "choices" in option and value not in option["choices"]:
-        yield key, f"must be one of {', '.join(option['choices'])}"
-    if "minimum" in option and not option["minimum"] <= value <= option["maximum"]:
+        yield key, f"must be one of {', '.join(map(str, option['choices']))}"
+    if kind == "int" and "minimum" in option and not option["minimum"] <= value <= option["maximum"]:
         yield key, f"must be from {option['minimum']} to {option['maximum']}"
     if "options" in option:
         yield from _dict_problems(key, value, option["options"])
@@ -77,15 +80,15 @@ def _named_problems(key: str, value: dict[Any, Any], option: dict[str, Any]) -> 
     """A dictionary whose keys are the user's own: names that become part of a unit's, or what `names` says."""
     for name, item in value.items():
         yield from FORMATS[option.get("names", "name")](f"{key}.{name}", name)
-        yield from _value_problems(f"{key}.{name}", item, option["values"])
+        yield from value_problems(f"{key}.{name}", item, option["values"])
 
 
 def _list_problems(key: str, value: list[Any], option: dict[str, Any]) -> Problems:
     if option.get("required") and not value:
         yield key, "must name at least one"
+    each: dict[str, Any] = {key: option[key] for key in ("format", "minimum", "maximum") if key in option}
     for index, item in enumerate(value):
         place = f"{key}[{index}]"
-        if not isinstance(item, str):
-            yield place, "must be text" + quote_hint("str", item)
-        else:
-            yield from FORMATS[option["format"]](place, item)
+        yield from value_problems(place, item, {"type": option.get("elements", "str"), **each})
+        if isinstance(item, str | int) and item in value[:index] and option.get("format") != "domain":
+            yield place, "stands there twice"

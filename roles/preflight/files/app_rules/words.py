@@ -63,3 +63,25 @@ def interpreter(key: str, value: str) -> Problems:
             yield key, 'must be a version from 3.8 on, such as "3.12" or "3.12.9", or the path of an interpreter'
     elif not re.fullmatch(r"/[A-Za-z0-9_./-]+", value) or ".." in value.split("/"):
         yield key, "must be the absolute path of an interpreter, such as /usr/bin/python3"
+
+
+# Where nothing else finds its own again: what a variable may name is below these.
+_TOO_HIGH = {"bin", "boot", "dev", "etc", "home", "lib", "media", "mnt", "opt", "proc", "root", "run", "sys", "tmp",
+             "usr", "var"}  # fmt: skip
+
+
+def directory(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", value):
+        yield key, "must be an absolute path such as /srv: no trailing slash, no .., plain characters"
+    elif value[1:] in _TOO_HIGH or value.split("/")[1] in {"dev", "proc", "run", "sys", "tmp"}:
+        yield key, f"{value} belongs to the system; name a directory of its own"
+
+
+def package(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?", value):
+        yield key, "must be the name of a Debian package"
+
+
+def account(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", value):
+        yield key, "must be the name of a user or group"
