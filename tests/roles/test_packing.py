@@ -292,10 +292,13 @@ def test_a_fetch_that_was_killed_is_made_anew(repository: Path, monkeypatch: pyt
 
 def test_a_deploy_from_within_a_hook_of_git(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init", "-q", "other")
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
-    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other/.git/index"))
+    other = tmp_path / "other/.git"
+    (other / "info/exclude").write_text("app.py\n")
+    monkeypatch.setenv("GIT_DIR", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / "index"))
     assert Tree("apps.shop.source", repository).names == ["app.py", "pkg/mod.py"]
     assert "app.py" in checkout(repository, "main").files()
+    assert not [path for path in (other / "objects").rglob("*") if path.is_file()]
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
