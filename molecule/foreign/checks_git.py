@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 # A server for git: its developers may push, the deploy key may read this one repository.
 SERVER = """
@@ -89,11 +90,12 @@ def repository(vps: Any, project: Path, tmp_path_factory: pytest.TempPathFactory
 
 @dataclass
 class Deploy:
-    """Deploys the app from its repository, and leaves every word of Ansible's behind."""
+    """Deploys the app from its repository beside one that stays, and sees that Ansible says no word of the key."""
 
     vps: Any
     repository: Repository
     file: Path
+    beside: dict[str, Any]
 
     def __call__(self, playbook: str = "playbooks/deploy.yml", **changes: str) -> Any:
         repository = self.repository
@@ -105,9 +107,8 @@ class Deploy:
             "domains": ["gitted.localhost"],
             "health": {"path": "/healthz"},
         }
-        self.file.write_text(
-            f"vault_gitted_deploy_key: !unsafe {json.dumps(secret)}\napps: {json.dumps({'gitted': app})}\n"
-        )
+        apps = json.dumps({**self.beside, "gitted": app})
+        self.file.write_text(f"vault_gitted_deploy_key: !unsafe {json.dumps(secret)}\napps: {apps}\n")
         done = self.vps.playbook(playbook, "-vvv", "-e", f"@{self.file}")
         for line in secret.splitlines()[1:-1]:
             assert line not in done.stdout + done.stderr
@@ -122,8 +123,10 @@ class Deploy:
 
 
 @pytest.fixture(scope="module")
-def deploy(vps: Any, repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
-    return Deploy(vps, repository, tmp_path_factory.mktemp("deploy") / "vars.yml")
+def deploy(vps: Any, project: Path, repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
+    # checks_python.py goes on with it.
+    stays = {"httpbin": yaml.safe_load((project / "molecule/foreign/vars/apps.yml").read_text())["apps"]["httpbin"]}
+    return Deploy(vps, repository, tmp_path_factory.mktemp("deploy") / "vars.yml", stays)
 
 
 def test_what_is_pushed_is_served(vps: Any, repository: Repository, deploy: Deploy) -> None:
