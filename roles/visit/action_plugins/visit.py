@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -47,21 +48,19 @@ def ask(connection: Connection, host: str, path: str) -> tuple[int, bool]:
 
 
 def trusting(authority: str | None) -> ssl.SSLContext:
-    """A context that verifies certificates against the authority that was named, or the machine's own.
+    """A context that verifies certificates against the machine's own authorities, and the one that was named.
+
+    One that is not there is not missed: only a host that signs certificates itself has it, and copies it here.
 
     Raises:
         AnsibleActionFail: the authority cannot be read.
     """
-    if not authority:
-        return ssl.create_default_context()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(authority)
-    except OSError as error:
-        raise AnsibleActionFail(
-            f"The authority to trust cannot be read from {authority} on this machine: {error}. "
-            "A run of site.yml copies it there from the host."
-        ) from None
+    context = ssl.create_default_context()
+    if authority and Path(authority).exists():
+        try:
+            context.load_verify_locations(authority)
+        except OSError as error:
+            raise AnsibleActionFail(f"{authority} on this machine holds no authority to trust: {error}") from None
     return context
 
 

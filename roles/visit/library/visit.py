@@ -23,7 +23,7 @@ options:
     type: int
     default: 443
   authority:
-    description: A file with the certificate authority to trust instead of the machine's own.
+    description: A file with a certificate authority to trust besides the machine's own, where there is one.
     type: path
   sites:
     description: What to ask.
