@@ -40,6 +40,7 @@ FORMATS = {
     "pin": "a package with its version",
     "interpreter": "a version from 3.8 on, or an absolute path",
     "calendar": "a time as systemd writes it",
+    "pem": "a path, or PEM text",
     "size": "a number of bytes, or with `k`, `m` or `g`",
     "rate": "a number a second or a minute, such as `100/s` or `10/m`, or `unlimited`",
     "network": "an address or a network",
@@ -126,7 +127,8 @@ def play_roles(playbook: str) -> list[str]:
 
 def roles() -> Iterator[dict[str, Any]]:
     """Every role with an interface: those of site.yml in its order, then the others."""
-    order = play_roles("site.yml")
+    # One may come more than once, as the certificates do: before nginx and after it.
+    order = list(dict.fromkeys(play_roles("site.yml")))
     wiring = read("group_vars/all/main.yml")
     found = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
     for name in [*order, *(role for role in found if role not in order)]:

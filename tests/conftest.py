@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import ansible.module_utils
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # Packages that no installer knows: the host's program, which is sent to hosts as it is, and what plugins share.
 sys.path[:0] = [str(ROOT / "roles" / role / "files") for role in ("release", "preflight")]
+# Nor do the parts that renew certificates have an installer; modules find theirs as Ansible gives it to them.
+CERTIFICATES = ROOT / "roles" / "certificates"
+sys.path += [str(CERTIFICATES / folder) for folder in ("module_utils", "files/renewal", "files/reach")]
+ansible.module_utils.__path__.append(str(CERTIFICATES / "module_utils"))
 
 
 def load(path: str) -> ModuleType:
@@ -47,5 +52,5 @@ def rendered_files() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def signed_certificates() -> ModuleType:
-    return load("roles/certificates/library/signed_certificates.py")
+def host_certificates() -> ModuleType:
+    return load("roles/certificates/library/host_certificates.py")

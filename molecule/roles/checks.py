@@ -35,7 +35,7 @@ def test_a_certificate_names_its_domain_and_ends_within_a_year(vps: Any) -> None
     assert vps.run(
         "openssl", "x509", "-in", certificate, "-noout", "-checkend", str(366 * 86400), check=False
     ).startswith("Certificate will expire")
-    assert vps.run("stat", "-c", "%a %U", "/etc/ssl/slipway/alone/privkey.pem") == "600 root"
+    assert vps.run("stat", "-Lc", "%a %U", "/etc/ssl/slipway/alone/privkey.pem") == "600 root"
 
 
 def test_a_python_that_the_distribution_has_is_not_downloaded(vps: Any) -> None:

@@ -133,7 +133,20 @@ BAD = [
     (app(python="/usr/../bin/python3"), "apps.shop.python: must be the absolute path"),
     (app(release_command="echo 'x"), "apps.shop.release_command: cannot be split into words"),
     (app(release_command="a\nb"), "apps.shop.release_command: must be one line"),
-    (app(tls={"mode": "none"}), "apps.shop.tls.mode: must be one of selfsigned"),
+    (app(tls={"mode": "none"}), "apps.shop.tls.mode: must be one of acme, selfsigned, files"),
+    (app(tls={"mod": "acme"}), "apps.shop.tls.mod: there is no such key; did you mean mode?"),
+    (app(tls={"mode": "acme", "email": "x"}), "apps.shop.tls.email: there is no such key"),
+    (app(tls="acme"), "apps.shop.tls: must be a dictionary"),
+    (app(tls={"mode": "acme", "check": "no"}), "apps.shop.tls.check: must be true or false"),
+    (app(tls={"check": False}), "apps.shop.tls.check: belongs to mode: acme, and mode is selfsigned"),
+    (app(tls={"mode": "files"}), "apps.shop.tls.certificate: is missing"),
+    (app(tls={"mode": "files", "certificate": "x.pem"}), "apps.shop.tls.key: is missing"),
+    (app(tls={"mode": "acme", "certificate": "x.pem"}), "apps.shop.tls.certificate: belongs to mode: files"),
+    (app(tls={"mode": "acme", "key": "x.pem"}), "apps.shop.tls.key: belongs to mode: files, and mode is acme"),
+    *(
+        (app(tls={"mode": "files", "certificate": "x.pem", "key": bad}), "apps.shop.tls.key: must be")
+        for bad in ("", "a\nb.pem", "$(id).pem", "x;y.pem", "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49", "x" * 256 + ".pem", 1)
+    ),
 ]
 
 

@@ -74,9 +74,19 @@ def apps_public(apps: Any) -> dict[str, Any]:
     secret = {"settings", "env", "source"}
     return {
         name: {key: value for key, value in app.items() if key not in secret}
-        # Who may come in, without the hashes of their passwords.
+        # Who may come in, without the hashes of their passwords, and the certificate's kind without its key.
         | {"access": {**app["access"], "users": sorted(app["access"]["users"])}}
+        | {"tls": {key: value for key, value in app["tls"].items() if key != "key"}}
         for name, app in apps_complete(apps).items()
+    }
+
+
+def apps_given_certificates(apps: Any) -> dict[str, Any]:
+    """The certificate, its key and its domains, of each app that brings its own."""
+    return {
+        name: {"domains": app["domains"], "certificate": app["tls"]["certificate"], "key": app["tls"]["key"]}
+        for name, app in apps_complete(apps).items()
+        if app["tls"]["mode"] == "files"
     }
 
 
@@ -117,6 +127,7 @@ class FilterModule:
             "apps_complete": apps_complete,
             "apps_public": apps_public,
             "apps_credentials": apps_credentials,
+            "apps_given_certificates": apps_given_certificates,
             "apps_absent": apps_absent,
             "apps_pythons": apps_pythons,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app_rules import access, addresses, http, places, settings, sources, words
+from app_rules import access, addresses, certificates, http, places, settings, sources, words
 from app_rules.described import Problems
 
 FORMATS: dict[str, Callable[[str, Any], Problems]] = {
@@ -27,6 +27,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "pin": sources.pin,
     "interpreter": words.interpreter,
     "calendar": words.calendar,
+    "pem": certificates.pem,
     "name": words.name,
     "size": http.size,
     "rate": http.rate,
@@ -41,4 +42,4 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
 }
 
 # Each is given an app whose keys are right by themselves.
-TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [settings.settings_file, places.places]
+TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [settings.settings_file, places.places, certificates.tls]
