@@ -1,12 +1,14 @@
 """What visitors see."""
 
-from flask import Blueprint, current_app, flash, redirect, render_template, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.database import db
 from guestbook.forms import EntryForm
 from guestbook.models import Entry
+
+LONGEST_PAGE_NUMBER = 9
 
 blueprint = Blueprint("pages", __name__)
 
@@ -31,6 +33,9 @@ def sign() -> ResponseReturnValue:
 
 
 def _page(form: EntryForm) -> str:
+    # The database could not even count to such a page.
+    if len(request.args.get("page", "")) > LONGEST_PAGE_NUMBER:
+        abort(404)
     newest_first = select(Entry).order_by(Entry.id.desc())
     entries = db.paginate(newest_first, per_page=current_app.config["ENTRIES_PER_PAGE"])
     return render_template("index.html", form=form, entries=entries)

@@ -69,6 +69,7 @@ def test_older_entries_are_a_page_away(make_app: Callable[..., Flask], form_toke
     assert "message 0" not in client.get("/").text
     assert "message 0" in client.get("/?page=2").text
     assert client.get("/?page=3").status_code == 404
+    assert client.get(f"/?page={'9' * 30}").status_code == 404
 
 
 def test_noindex(make_app: Callable[..., Flask]) -> None:

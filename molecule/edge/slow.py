@@ -1,8 +1,10 @@
-"""Slow clients and a normal one, run on the VPS itself, where every address in 127/8 is a client of its own.
+"""Clients that take more than their share, and a normal one, run on the VPS itself: every address in 127/8 is a client.
 
-`slow.py attack` opens as many connections as told and keeps them: where one is cut off, its client comes again. It says
-how many are open twice a second, and ends with its standard input or after a time. `slow.py visit` asks as
-a visitor would, each time over a new connection, and says what it waited. Neither asks anything but 127.0.0.1.
+`slow.py attack` opens as many connections as told and keeps them: where one is cut off, its client comes again. Slow
+ones each have an address of their own; those of a flood, which ask as fast as they are answered, share one. It says how
+many are open and how the flood was answered twice a second, and ends with its standard input or after a time.
+`slow.py visit` asks as a visitor would, each time over a new connection, and says what it waited. Neither asks anything
+but 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ PATIENCE = 20
 # nginx waits for so long for a first byte, and then anew for the rest of the headers.
 SILENCE = 12
 
-KINDS = ("body", "read", "headers")
+KINDS = ("body", "read", "headers", "flood")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -49,6 +51,7 @@ class Attack:
     def __init__(self, domain: str, every: float) -> None:
         self.domain, self.every = domain, every
         self.open: Counter[str] = Counter()
+        self.answers: Counter[int] = Counter()
         self.tls, self.gate = tls(), asyncio.Semaphore(AT_ONCE)
         self.complete, self.over = asyncio.Event(), asyncio.Event()
 
@@ -60,7 +63,7 @@ class Attack:
         plain.bind((address, 0))
         async with self.gate:
             await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", PORT))
-            return await asyncio.open_connection(sock=plain, ssl=self.tls, server_hostname=self.domain, limit=1024)
+            return await asyncio.open_connection(sock=plain, ssl=self.tls, server_hostname=self.domain, limit=8192)
 
     async def dribble(self, streams: Streams, begin: bytes, drop: bytes) -> None:
         """Send a request's beginning, then a drop now and then, until the other side has enough."""
@@ -90,9 +93,19 @@ class Attack:
         while await reader.read(1):
             await asyncio.sleep(self.every)
 
+    async def flood(self, streams: Streams) -> None:
+        reader, writer = streams
+        while not self.over.is_set():
+            writer.write(f"GET /seen/slow/flood HTTP/1.1\r\nHost: {self.domain}\r\n\r\n".encode())
+            line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
+            headers = dict(line.split(": ", 1) for line in lines if line)
+            await reader.readexactly(int(headers["content-length"]))
+            self.answers[int(line.split()[1])] += 1
+
     async def client(self, kind: str, attack: Callable[[Streams], Awaitable[None]], number: int) -> None:
         """One client with an address of its own, which comes again as long as it is not over."""
-        address = f"127.{KINDS.index(kind) + 1}.{number // 250}.{number % 250 + 1}"
+        own = number if kind != "flood" else 0
+        address = f"127.{KINDS.index(kind) + 1}.{own // 250}.{own % 250 + 1}"
         while not self.over.is_set():
             with contextlib.suppress(OSError, ssl.SSLError, asyncio.IncompleteReadError):
                 streams = await self.connect(address, 4096 if kind == "read" else 0)
@@ -104,7 +117,7 @@ class Attack:
                     streams[1].transport.abort()
 
     async def run(self, counts: dict[str, int], seconds: float) -> None:
-        kinds = dict(zip(KINDS, (self.body, self.read, self.headers), strict=True))
+        kinds = dict(zip(KINDS, (self.body, self.read, self.headers, self.flood), strict=True))
         clients = [
             asyncio.create_task(self.client(kind, attack, number))
             for kind, attack in kinds.items()
@@ -113,7 +126,7 @@ class Attack:
         asyncio.get_running_loop().add_reader(sys.stdin, self.over.set)
         deadline = time.monotonic() + seconds
         while not self.over.is_set() and time.monotonic() < deadline:
-            print(json.dumps(self.open), flush=True)
+            print(json.dumps({"open": self.open, "answers": self.answers}), flush=True)
             if all(self.open[kind] >= count for kind, count in counts.items()):
                 self.complete.set()
             with contextlib.suppress(TimeoutError):
