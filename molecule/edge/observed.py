@@ -36,9 +36,8 @@ class Observer:
         return answers[0]
 
     def _sightings(self) -> list[dict[str, Any]]:
-        lines = self._vps.run("journalctl", "-o", "cat", "-u", "observer@*", "-g", '^{"seen"', check=False).splitlines()
-        rows = [json.loads(line)["seen"] for line in lines if line.startswith('{"seen"')]
-        return [row for row in rows if row["target"].startswith(f"/seen/{self.run}/")]
+        said = self._vps.run("journalctl", "-o", "cat", "-u", "observer@*", "-g", f"/seen/{self.run}/", check=False)
+        return [json.loads(line)["seen"] for line in said.splitlines() if line.startswith('{"seen"')]
 
     def sightings(self) -> dict[str, list[dict[str, Any]]]:
         """What the app saw, by the name of the case, oldest first."""

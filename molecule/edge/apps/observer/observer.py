@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def seen(path: str) -> ResponseReturnValue:  # noqa: ARG001 - the target below i
         "length": len(body),
         "sha256": hashlib.sha256(body).hexdigest(),
     }
-    print(json.dumps({"seen": sighting}), flush=True)
+    # In one go: other threads and processes write there too.
+    sys.stdout.write(json.dumps({"seen": sighting}) + "\n")
+    sys.stdout.flush()
     return sighting
 
 
