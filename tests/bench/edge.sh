@@ -32,7 +32,7 @@ http {
     }
 }
 MINIMAL
-  nginx -c /etc/nginx/minimal.conf
+  systemd-run -q --unit=minimal nginx -c /etc/nginx/minimal.conf -g "daemon off;"
   systemd-run -q --unit=textbook --uid=guestbook --working-directory="$at/src" -p EnvironmentFile="$at/env" \
     "$(realpath $at/venv)/bin/gunicorn" --workers 4 --bind 127.0.0.1:8000 --no-control-socket wsgi:app
 }
