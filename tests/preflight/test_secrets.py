@@ -89,7 +89,7 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
     ]
     (variables / "vault.yml").write_text("\n".join(secrets) + "\n")
     app = f"source: {{path: app}}, wsgi: 'a:b', domains: [a.example.com], settings: {{SECRET_KEY: '{GOOD}'}}"
-    (variables / "main.yml").write_text(f"apps: {{shop: {{{app}}}}}\npreflight_apps: '{{{{ apps }}}}'\n")
+    (variables / "main.yml").write_text(f"apps: {{shop: {{{app}}}}}\n")
     (tmp_path / "hosts.yml").write_text("staging: {hosts: {nowhere: {ansible_host: 192.0.2.1}}}\n")
     (tmp_path / "play.yml").write_text("[{hosts: all, gather_facts: false, roles: [preflight]}]\n")
     (tmp_path / "ansible.cfg").write_text(f"[defaults]\nroles_path = {ROOT}/roles\n")

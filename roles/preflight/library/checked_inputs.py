@@ -24,13 +24,14 @@ options:
     description: How the names of variables that hold secrets begin.
     type: str
     required: true
-  plain_in:
-    description: Variables, by name, in which no secret may be written out.
+  written_in:
+    description: Variables, by name, in which no secret may be written out, and every template must have its variables.
     type: list
     elements: str
     default: []
-  found:
-    description: What filters have found, each problem as its key, a colon and the text.
+  found_in:
+    description:
+      - Variables, by name, that hold what filters have found in those, each problem as its key, a colon and the text.
     type: list
     elements: str
     default: []
@@ -47,8 +48,7 @@ EXAMPLES = r"""
   checked_inputs:
     project: "{{ playbook_dir }}"
     secrets: vault_
-    plain_in: [apps]
-    found: "{{ apps | apps_problems }}"
+    written_in: [apps]
 """
 
 RETURN = r"""

@@ -39,6 +39,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "directory": words.directory,
     "package": words.package,
     "account": words.account,
+    "version": words.version,
 }
 
 # Each is given an app whose keys are right by themselves.

@@ -85,3 +85,8 @@ def package(key: str, value: str) -> Problems:
 def account(key: str, value: str) -> Problems:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", value):
         yield key, "must be the name of a user or group"
+
+
+def version(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6}){2}", value):
+        yield key, 'must be a version of Slipway, such as "0.2.0"'

@@ -29,7 +29,7 @@ def input_problems(variables: Mapping[str, Any], known: Known, filled: Callable[
             try:
                 value = filled(variables[name])
             except AnsibleUndefinedVariable as error:
-                yield name, f"names a variable that there is not: {error.message}"
+                yield name, f"holds a template that cannot be filled in: {error.message}"
             except AnsibleError:
                 yield name, "holds a template that cannot be filled in"
             else:
