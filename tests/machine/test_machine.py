@@ -67,6 +67,7 @@ def test_a_good_machine_passes() -> None:
         ("user 0", "user 0\ninterrupted", "on the host: dpkg --configure -a"),
         ("user 0", "user 0\naccount shop user /home/shop", "account: shop is a user there that Slipway has not made"),
         ("user 0", "user 0\naccount shop group", "account: shop is a group there"),
+        ("user 0", "user 0\naccount shop user /x\naccount shop group", "account: shop is a user there"),
     ],
 )  # fmt: skip
 def test_what_stands_in_the_way_is_named_with_a_remedy(line: str, instead: str, said: str) -> None:

@@ -62,7 +62,8 @@ def machine_problems(facts: Facts, wanted: Wanted) -> Iterator[Problem]:
         yield "python", "is not there; on the host: apt-get update && apt-get install -y python3"
     yield from _ports(facts)
     yield from _packages(facts)
-    for account, what in facts.accounts:
+    # A user has a group of its name, too.
+    for account, what in dict(reversed(facts.accounts)).items():
         yield "account", f"{account} is a {what.split()[0]} there that Slipway has not made: give the app another name"
 
 
