@@ -44,6 +44,8 @@ FORMATS = {
     "size": "a number of bytes, or with `k`, `m` or `g`",
     "rate": "a number a second or a minute, such as `100/s` or `10/m`, or `unlimited`",
     "network": "an address or a network",
+    "reachable": "`any`, `localhost`, an address or a network",
+    "memory": "a size such as `512M` or `2G`, or a share such as `25%`",
     "user": "up to 64 letters, digits and `_.@+-`",
     "password_hash": "a hash as crypt(3) makes it, such as `$6$…`",
     "headers": "a dictionary; values are one line without `$` and `\\`",

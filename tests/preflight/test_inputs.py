@@ -106,6 +106,15 @@ def test_a_renamed_variable_is_told_with_its_new_name() -> None:
         ("python_versions", "3.12", "must be a list"),
         ("release_state", "gone", "must be one of deployed"),
         ("app_server_socket_group", "www data", "must be the name of a user or group"),
+        ("host_name", "web_1", "must be a name of lower-case letters"),
+        ("host_timezone", "../../etc/shadow", "must be a time zone"),
+        ("host_locale", "", "is empty; leave it out for the default, C.UTF-8"),
+        ("host_swap", -1, "must be from 0"),
+        ("host_upgrades", "all", "must be one of security, stable, none"),
+        ("host_upgrades_reboot", "4:00", "must be a time such as"),
+        ("host_upgrades_mail", 'a"; x "b', "must be an address"),
+        ("host_journal_size", "1GB", "must be a size such as 500M"),
+        ("host_banner", "a\nb", "must be one line"),
     ],
 )
 def test_a_value_that_no_role_can_use_is_told(name: str, value: Any, said: str) -> None:
@@ -123,6 +132,12 @@ def test_a_value_that_no_role_can_use_is_told(name: str, value: Any, said: str) 
         ("apps_root", "/srv/apps"),
         ("apps_root", "/var/lib/apps"),
         ("nginx_client_max_body_size", "500k"),
+        ("host_name", "web1.example.com"),
+        ("host_timezone", "keep"),
+        ("host_timezone", "America/Argentina/Buenos_Aires"),
+        ("host_upgrades_reboot", "04:00"),
+        ("host_upgrades_mail", "root"),
+        ("host_tmp_options", []),
     ],
 )
 def test_a_value_that_means_something_passes(name: str, value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app_rules import access, addresses, certificates, http, places, settings, sources, words
+from app_rules import access, addresses, certificates, http, machine, places, sandbox, settings, sources, words
 from app_rules.described import Problems
 
 FORMATS: dict[str, Callable[[str, Any], Problems]] = {
@@ -34,13 +34,31 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "headers": http.headers,
     "snippet": http.snippet,
     "network": access.network,
+    "reachable": sandbox.reachable,
+    "memory": sandbox.memory,
     "user": access.user,
     "password_hash": access.password_hash,
     "directory": words.directory,
     "package": words.package,
     "account": words.account,
     "version": words.version,
+    "machine_name": machine.machine_name,
+    "timezone": machine.timezone,
+    "locale": machine.locale,
+    "server": machine.server,
+    "time_of_day": machine.time_of_day,
+    "mail": machine.mail,
+    "disk_size": machine.disk_size,
+    "option": machine.option,
+    "module": machine.module,
+    "unit": machine.unit,
+    "line": machine.line,
 }
 
 # Each is given an app whose keys are right by themselves.
-TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [settings.settings_file, places.places, certificates.tls]
+TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [
+    settings.settings_file,
+    places.places,
+    certificates.tls,
+    sandbox.together,
+]
