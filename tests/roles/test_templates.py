@@ -24,6 +24,8 @@ SHOP = {
     "server": {"processes": 3, "graceful_timeout": 20},
     "settings": {"SECRET_KEY": "s3cret"},
     "env": {"TOKEN": "s3cret"},
+    "network": ["localhost", "10.0.0.0/8"],
+    "limits": {"memory": "25%", "tasks": 100, "cpu_weight": 50},
 }
 
 
@@ -116,6 +118,9 @@ def test_systemd_waits_longer_than_gunicorn(trixie: dict[str, str]) -> None:
     [
         "User=shop", "NoNewPrivileges=yes", "ProtectSystem=strict", "ReadWritePaths=/srv/shop/shared", "PrivateTmp=yes",
         "CapabilityBoundingSet=", "SystemCallFilter=@system-service", "OOMPolicy=continue", "Type=notify",
+        "TemporaryFileSystem=/srv:ro", "BindReadOnlyPaths=/srv/shop", "PrivateUsers=yes", "PrivateIPC=yes",
+        "IPAddressDeny=any", "IPAddressAllow=localhost", "IPAddressAllow=10.0.0.0/8", "MemoryMax=25%", "TasksMax=100",
+        "CPUWeight=50", "LimitCORE=0",
     ],
 )  # fmt: skip
 def test_an_app_runs_in_a_sandbox_of_its_own(trixie: dict[str, str], line: str) -> None:
