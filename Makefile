@@ -36,7 +36,7 @@ lint: app-venv ## Look for faults without running anything
 	ruff check . && ruff format --check .
 	mypy
 	cd app && mypy --python-executable .venv/bin/python guestbook wsgi.py ../molecule/shared/hello ../molecule/environments/apps \
-	  ../molecule/lifecycle/app ../molecule/edge/apps
+	  ../molecule/lifecycle/app ../molecule/edge/apps ../molecule/host/apps
 	yamllint --strict .
 	ansible-lint --strict
 	python roles/preflight/files/vault-guard.py
