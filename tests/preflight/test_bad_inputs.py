@@ -88,6 +88,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (app(static={"url": "/a;b"}), "apps.shop.static.url:"),
     (app(shared=["/"]), "apps.shop.shared[0]:"),
     (app(shared=["a", "a"]), "apps.shop.shared[1]:"),
+    (app(shared=["a/b", "a"]), "apps.shop.shared[0]: is inside a"),
     *((app(env={name: "x"}), f"apps.shop.env.{name}:") for name in ("1A", "A B", "A=B", "LD_PRELOAD", "PYTHONPATH")),
     (app(env={"A": "x" * 128 * 1024}), "apps.shop.env.A:"),
     (app(env={"A": 0o123}), "apps.shop.env.A:"),

@@ -19,9 +19,18 @@ def places(key: str, app: dict[str, Any]) -> Problems:
     if " " in uploads.get("path", ""):
         yield f"{key}.uploads.path", "must be a path without blanks"
     yield from _meanings(key, app, uploads)
+    yield from _nested(f"{key}.shared", app.get("shared", []))
     for path, options in app.get("http", {}).get("paths", {}).items():
         if "burst" in options and "rate" not in options:
             yield f"{key}.http.paths.{path}.burst", "belongs to rate, which is not there"
+
+
+def _nested(key: str, names: list[str]) -> Problems:
+    """A link to the outer directory leaves no room for one inside it."""
+    for index, name in enumerate(names):
+        for outer in names:
+            if name.startswith(f"{outer}/"):
+                yield f"{key}[{index}]", f"is inside {outer}, which is shared already; leave it out"
 
 
 def _hsts(key: str, value: dict[str, Any]) -> Problems:
