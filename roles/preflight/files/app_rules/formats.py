@@ -42,6 +42,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "package": words.package,
     "account": words.account,
     "version": words.version,
+    "zone": words.zone,
     "machine_name": machine.machine_name,
     "timezone": machine.timezone,
     "locale": machine.locale,

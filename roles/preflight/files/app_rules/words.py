@@ -90,3 +90,8 @@ def account(key: str, value: str) -> Problems:
 def version(key: str, value: str) -> Problems:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6}){2}", value):
         yield key, 'must be a version of Slipway, such as "0.2.0"'
+
+
+def zone(key: str, value: str) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", value):
+        yield key, "must be a time zone such as Etc/UTC or Europe/Berlin"
