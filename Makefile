@@ -27,7 +27,8 @@ demo-down: venv ## Remove the demo: its container, keys and images
 
 env: venv ## Start an environment: NAME=production HOST=198.51.100.7 DOMAIN=shop.example.com
 	$(playbook) playbooks/environment.yml \
-	  -e environment_name='$(NAME)' -e environment_host='$(HOST)' -e environment_domain='$(DOMAIN)'
+	  -e environment_name='$(NAME)' -e environment_host='$(HOST)' -e environment_domain='$(DOMAIN)' \
+	  -e environment_key='$(KEY)'
 
 rekey: venv ## Change the password of an environment's vault: NAME=production
 	$(playbook) playbooks/rekey.yml -e environment_name='$(NAME)'
