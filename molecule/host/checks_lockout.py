@@ -106,7 +106,7 @@ def test_a_host_that_is_restarted_before_anybody_could_confirm(
 def test_a_run_after_a_killed_one_starts_from_what_was_known_to_work(
     vps: Any, host: Any, killed_midway: Callable[..., None]
 ) -> None:
-    killed_midway()
+    killed_midway("-e", "guard_seconds=30")
     host.wait("the operator gets in again", host.lets_in)
     again = vps.playbook("site.yml")
     assert again.returncode == 0, again.stdout

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.playbook
 ROOT = Path(__file__).resolve().parents[2]
 environment = load("roles/environment/filter_plugins/environment.py")
 apps = load("roles/preflight/filter_plugins/apps.py")
+access = load("roles/preflight/filter_plugins/access.py")
 
 
 def test_an_environment_is_complete(two: Checkout) -> None:
@@ -64,6 +65,31 @@ def test_nothing_is_ever_overwritten(two: Checkout) -> None:
     assert refused.returncode != 0
     assert "inventory/staging.yml is already there" in refused.stdout
     assert {name: (two.root / name).read_bytes() for name in two.files()} == held
+
+
+def test_the_admin_gets_in_with_the_key_that_was_named(bare: Checkout, tmp_path: Path) -> None:
+    key = tmp_path / "key.pub"
+    key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPmXjTtSbd7z1wVdvvYO3IhNOiLprxuCPZT4ShtIJQtP ada@laptop\n")
+    words = {"name": "production", "host": "198.51.100.7", "domain": "shop.example.com", "key": str(key)}
+    given = [word for name, value in words.items() for word in ("-e", f"environment_{name}={value}")]
+    result = bare.run("ansible-playbook", "playbooks/environment.yml", *given)
+    assert result.returncode == 0, result.stdout
+    assert "playbooks/bootstrap.yml -i inventory/production.yml --ask-pass" in result.stdout
+    variables = yaml.safe_load((bare.root / "group_vars/production/main.yml").read_text())
+    assert variables["users_admins"] == {"admin": {"keys": [key.read_text().strip()]}}
+    assert access.access_problems(variables) == []
+    shared = yaml.safe_load((bare.root / "inventory/production.yml").read_text())["production"]["vars"]
+    assert shared["ansible_user"] == "admin"
+    assert "production.known_hosts.txt" in shared["ansible_ssh_common_args"]
+
+
+def test_a_key_that_is_not_there_writes_nothing(bare: Checkout) -> None:
+    before = bare.files()
+    words = {"name": "production", "host": "198.51.100.7", "domain": "shop.example.com", "key": "/nowhere.pub"}
+    given = [word for name, value in words.items() for word in ("-e", f"environment_{name}={value}")]
+    result = bare.run("ansible-playbook", "playbooks/environment.yml", *given)
+    assert "KEY=/nowhere.pub: there is no such file" in result.stdout
+    assert bare.files() == before
 
 
 def test_a_missing_vault_alone_is_made_again(two: Checkout) -> None:
