@@ -24,6 +24,7 @@ PATIENCE = 20
 # So many requests say something about a run.
 ENOUGH = 10_000
 UPLOAD = os.urandom(4 * 1024 * 1024)
+PIECE = 512 * 1024
 PAGE = re.compile(r'href="(?P<asset>[^"]+)".*release=(?P<release>\S+) version=(?P<version>\S+) on-disk=(?P<disk>\S+) '
                   r"mark=(?P<mark>[^<]+)<")  # fmt: skip
 
@@ -55,13 +56,18 @@ class Connection:
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
 
-    async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+    async def ask(self, method: str, path: str, body: bytes = b"", *, pause: float = 0) -> bytes:
+        """The content of the answer; `pause` is the seconds between the pieces of what is sent."""
         if self.writer is None or self.reader is None:
             self.reader, self.writer = await asyncio.open_connection(
                 "127.0.0.1", self.port, ssl=self.tls, server_hostname=self.domain
             )
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.domain}:{self.port}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.writer.write(head.encode() + body)
+        self.writer.write(head.encode())
+        for start in range(0, len(body), PIECE):
+            self.writer.write(body[start : start + PIECE])
+            await self.writer.drain()
+            await asyncio.sleep(pause)
         await self.writer.drain()
         status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -153,7 +159,7 @@ class Load:
 
     async def upload(self, connection: Connection) -> None:
         async with self.one("upload", connection) as record:
-            answer = await connection.ask("POST", "/upload", UPLOAD)
+            answer = await connection.ask("POST", "/upload", UPLOAD, pause=0.06)  # long enough to meet a switch
             record.release = _release(answer)
             if f"size={len(UPLOAD)} sha256={hashlib.sha256(UPLOAD).hexdigest()}" not in answer.decode():
                 raise WrongAnswerError("what arrived is not what was sent")
