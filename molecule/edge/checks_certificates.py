@@ -136,7 +136,8 @@ def test_keys_are_root_s_alone(vps: Any) -> None:
 
 
 def test_all_apps_share_one_account(vps: Any) -> None:
-    assert len(vps.run("find", "/var/lib/slipway/acme", "-name", "private_key.json").splitlines()) == 1
+    accounts = "/var/lib/slipway/acme/accounts/localhost:14000"
+    assert len(vps.run("find", accounts, "-name", "private_key.json").splitlines()) == 1
 
 
 def test_each_app_has_a_timer_of_its_own(vps: Any) -> None:
