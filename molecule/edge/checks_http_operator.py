@@ -116,10 +116,11 @@ def test_a_snippet_that_nginx_refuses_holds_up_nobody_else(
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ("nginx_client_max_body_size=10mb", "invalid value"),
-        ("nginx_worker_connections=0", "0 worker_connections"),
-        ("nginx_tls_profile=old", "value of nginx_tls_profile must be one of"),
-        ('{"nginx_load_balancers": ["10.0.0.0/8; evil on"]}', "invalid"),
+        ("nginx_client_max_body_size=10mb", "nginx_client_max_body_size: must be a size such as"),
+        ("nginx_worker_connections=0", "nginx_worker_connections: must be from 64"),
+        ("nginx_tls_profile=old", "nginx_tls_profile: must be one of intermediate, modern"),
+        ('{"nginx_load_balancers": ["10.0.0.0/8; evil on"]}', "nginx_load_balancers[0]: must be an address"),
+        ("nginx_certificates_directory=/nowhere", "cannot load certificate"),
     ],
 )
 def test_a_variable_that_nginx_refuses_changes_nothing(vps: Any, apps: list[str], variable: str, told: str) -> None:
@@ -179,7 +180,7 @@ BAD: dict[str, dict[str, Any]] = {
     "http.paths./a b": {"http": {"paths": {"/a b": {"timeout": 5}}}},
     "http.paths./a;b": {"http": {"paths": {"/a;b": {"timeout": 5}}}},
     "http.paths./a{b": {"http": {"paths": {"/a{b": {"timeout": 5}}}},
-    "http.paths./static": {"http": {"paths": {"/static": {"timeout": 5}}}},
+    "http.paths./static": {"static": {}, "http": {"paths": {"/static": {"timeout": 5}}}},
     "http.path": {"http": {"path": {}}},
     "uploads.url": {"uploads": {"url": "/up loads"}},
     "uploads.path": {"uploads": {"path": "../instance"}},
@@ -199,7 +200,7 @@ def test_twenty_values_are_refused_each_by_its_key(vps: Any, tmp_path: Path) -> 
     (tmp_path / "bad.json").write_text(json.dumps({"apps": apps}))
     refused = vps.playbook("site.yml", "-e", f"@{tmp_path / 'bad.json'}")
     assert refused.returncode != 0
-    assert f"Nothing was changed: {len(BAD)} to put right in group_vars/local/main.yml" in refused.stdout
+    assert f"Nothing was changed: {len(BAD)} to put right" in refused.stdout
     for number, key in enumerate(BAD):
-        assert f"- apps.shop-{number}.{key}: " in refused.stdout
+        assert f" apps.shop-{number}.{key}: " in refused.stdout
     assert state(vps) == before

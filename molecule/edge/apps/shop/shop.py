@@ -73,6 +73,7 @@ def let_go() -> str:
     return "gone\n"
 
 
+@app.get("/ws", websocket=True)
 @app.get("/ws")
 @app.get("/page")
 def websocket() -> ResponseReturnValue:
