@@ -77,7 +77,8 @@ def reach(environment: str, host: Host) -> None:
     }
     if environment == "local":
         # What its committed variables ask the test VPS for.
-        variables |= {"vps_keys": str(ROOT / ".slipway"), "vps_https_port": host.https_port}
+        ports = {"vps_http_port": host.http_port, "vps_https_port": host.https_port}
+        variables |= {"vps_keys": str(ROOT / ".slipway"), **ports}
         del variables["https_public_port"]
     inventory = {environment: {"hosts": {f"{environment}1": variables}}}
     (ROOT / f"inventory/{environment}.yml").write_text(json.dumps(inventory))
