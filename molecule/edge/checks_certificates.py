@@ -273,7 +273,7 @@ def test_what_the_authority_refuses_is_told_in_its_words(vps: Any, tmp_path: Pat
     with wrong_dns(vps):
         more = apps(hello={"domains": [HELLO, "more.localhost"], "tls": {"mode": "acme", "check": False}})
         refused = certificates(vps, tmp_path, more)
-    assert refused.returncode == 2
+    assert refused.returncode == 2, refused.stdout
     assert f"{unit('hello')} said:" in refused.stdout
     assert NOWHERE in refused.stdout
     assert names(served(vps, HELLO)) == [HELLO]
