@@ -31,7 +31,7 @@ def tool(name: str, folder: Path) -> str:
     """The path of a Python program, installed from its lock into a virtual environment of its own."""
     python = folder / "venv/bin/python"
     lock = HERE / "locks" / f"{name}.txt"
-    subprocess.run(["uv", "venv", "--quiet", "--python", "3.11", str(folder / "venv")], check=True)
+    subprocess.run(["uv", "venv", "--quiet", "--python", ">=3.11", str(folder / "venv")], check=True)
     install = ["uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)]
     subprocess.run(install, check=True)
     return str(folder / "venv/bin" / name)
