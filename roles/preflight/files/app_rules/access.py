@@ -7,12 +7,14 @@ import re
 
 from app_rules.described import Problems
 
+_NETWORK = "an address or a network such as 203.0.113.7 or 2001:db8::/32"
 
-def network(key: str, value: str) -> Problems:
+
+def network(key: str, value: str, wanted: str = _NETWORK) -> Problems:
     try:
         ipaddress.ip_network(value)
     except ValueError as error:
-        yield key, f"must be an address or a network such as 203.0.113.7 or 2001:db8::/32: {error}"
+        yield key, f"must be {wanted}: {error}"
     else:
         if "%" in value:
             yield key, "must be an address without a zone"

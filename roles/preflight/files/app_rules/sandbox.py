@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 
+from app_rules import access
 from app_rules.described import Problems
 
 _MIB = {"M": 1, "G": 1024}
@@ -14,15 +14,8 @@ _LEAST = 64
 
 
 def reachable(key: str, value: str) -> Problems:
-    if value in {"any", "localhost"}:
-        return
-    try:
-        ipaddress.ip_network(value)
-    except ValueError as error:
-        yield key, f"must be any, localhost, an address or a network such as 10.0.0.0/8: {error}"
-    else:
-        if "%" in value:
-            yield key, "must be an address without a zone"
+    if value not in {"any", "localhost"}:
+        yield from access.network(key, value, "any, localhost, an address or a network such as 10.0.0.0/8")
 
 
 def memory(key: str, value: str) -> Problems:
