@@ -50,6 +50,7 @@ FORMATS = {
     "password_hash": "a hash as crypt(3) makes it, such as `$6$…`",
     "headers": "a dictionary; values are one line without `$` and `\\`",
     "snippet": "plain text",
+    "extension": "lower-case letters, digits, `_` and `-`",
 }
 TYPES = {"str": "text", "int": "number", "bool": "true or false", "dict": "dictionary", "list": "list", "path": "path"}
 

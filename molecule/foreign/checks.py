@@ -152,7 +152,7 @@ def test_an_app_goes_and_its_data_stays_until_told(vps: Any, project: Path) -> N
         == ""
     )
     assert vps.run("ls", "/srv/guestbook").split() == ["dumps", "shared"]
-    assert vps.run("stat", "-c", "%U", "/srv/guestbook/shared/instance/guestbook.db") == "root"
+    assert vps.run("stat", "-c", "%U", "/srv/guestbook/shared/guestbook.db") == "root"
 
     again = vps.playbook("site.yml", *apps(project))
     assert again.returncode == 0, again.stdout

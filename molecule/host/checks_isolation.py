@@ -57,7 +57,7 @@ def target(vps: Any) -> Iterator[dict[str, str]]:
         "app": "guestbook",
         "pid": vps.run("systemctl", "show", "--property=MainPID", "--value", unit),
         "socket": vps.run("readlink", "/srv/guestbook/current/app.sock"),
-        "database": vps.run("sh", "-c", "ls /srv/guestbook/shared/instance/* | head -n 1"),
+        "database": "/srv/guestbook/shared/guestbook.db",
         "journal": vps.run("sh", "-c", "ls /var/log/journal/*/system.journal"),
         "common": COMMON,
         "memory": memory,

@@ -15,10 +15,13 @@ from ansible.errors import AnsibleFilterError
 
 # Ansible loads a plugin by its path and knows no package around it.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "files"))
+from app_rules import databases
 from app_rules.described import schema
 from app_rules.http import body_limit
 from app_rules.walk import app_problems
 from app_rules.words import PYTHON_VERSION
+
+_DATABASE = "SQLALCHEMY_DATABASE_URI"
 
 
 def apps_problems(apps: Any) -> list[str]:
@@ -41,8 +44,12 @@ def _taken_domains(apps: dict[Any, Any]) -> Iterator[str]:
             seen.setdefault(word, key)
 
 
-def apps_complete(apps: Any) -> dict[str, Any]:
-    """`apps` with every default filled in.
+def apps_complete(apps: Any, root: str = "/srv") -> dict[str, Any]:
+    """`apps` with every default filled in, and the settings that follow from other keys.
+
+    Args:
+        apps: as a user wrote it.
+        root: the directory that holds one directory an app.
 
     Raises:
         AnsibleFilterError: something is wrong with it.
@@ -50,15 +57,28 @@ def apps_complete(apps: Any) -> dict[str, Any]:
     problems = apps_problems(apps)
     if problems:
         raise AnsibleFilterError("\n".join(problems))
-    return {name: _app_complete(app) for name, app in apps.items() if app.get("state") != "absent"}
+    return {name: _app_complete(name, app, root) for name, app in apps.items() if app.get("state") != "absent"}
 
 
-def _app_complete(app: dict[str, Any]) -> dict[str, Any]:
+def _app_complete(name: str, app: dict[str, Any], root: str) -> dict[str, Any]:
     complete = _complete(app, schema())
+    complete["postgresql"].setdefault("connections", databases.connections(app))
+    derived: dict[str, Any] = {}
     limit = body_limit(app)
     if limit is not None:
-        complete["settings"] = {"MAX_CONTENT_LENGTH": limit, **complete["settings"]}
+        derived["MAX_CONTENT_LENGTH"] = limit
+    if not {_DATABASE, f"FLASK_{_DATABASE}"} & complete["env"].keys():
+        derived[_DATABASE] = _database_uri(name, complete, root)
+    complete["settings"] = {**derived, **complete["settings"]}
     return complete
+
+
+def _database_uri(name: str, app: dict[str, Any], root: str) -> str:
+    """Where an app finds its database, in SQLAlchemy's words."""
+    if app["database"] == "sqlite":
+        return f"sqlite:///{root}/{name}/shared/{name}.db"
+    # By its Unix socket, which knows who comes: there is no password that could leak.
+    return f"postgresql+psycopg://{name}@/{name}?host=/run/postgresql"
 
 
 def apps_absent(apps: Any) -> dict[str, str]:
@@ -95,6 +115,11 @@ def apps_credentials(apps: Any) -> dict[str, dict[str, str]]:
     return {name: app["access"]["users"] for name, app in apps_complete(apps).items() if app["access"]["users"]}
 
 
+def apps_postgresql(apps: Any) -> dict[str, Any]:
+    """The apps whose database PostgreSQL has on their own host, each with what it needs of it."""
+    return {name: app["postgresql"] for name, app in apps_complete(apps).items() if app["database"] == "postgresql"}
+
+
 def apps_pythons(apps: Any) -> list[str]:
     """The versions of Python that the apps name, for the role that provides them."""
     named = {str(app.get("python", "")) for app in apps.values() if app.get("state") != "absent"}
@@ -129,5 +154,6 @@ class FilterModule:
             "apps_credentials": apps_credentials,
             "apps_given_certificates": apps_given_certificates,
             "apps_absent": apps_absent,
+            "apps_postgresql": apps_postgresql,
             "apps_pythons": apps_pythons,
         }

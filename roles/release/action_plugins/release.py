@@ -52,6 +52,13 @@ def interpreter(wanted: str, directory: str) -> str:
     return f"{directory}/{wanted}/bin/python{minor}"
 
 
+def database(name: str, app: dict[str, Any]) -> dict[str, Any]:
+    """Where an app's data is, for the host's program."""
+    if app.get("database") != "postgresql":
+        return {"kind": "sqlite"}
+    return {"kind": "postgresql", "name": name, "user": name}
+
+
 def request(name: str, app: dict[str, Any], source: Source, options: dict[str, Any]) -> dict[str, Any]:
     """What the host is asked for one app: the `Spec` of the slipway program, as JSON."""
     health, file = app.get("health") or {}, app.get("settings_file") or {}
@@ -85,6 +92,7 @@ def request(name: str, app: dict[str, Any], source: Source, options: dict[str, A
         "keep": options["keep"],
         "lock_timeout": options["lock_timeout"],
         "front": options["front"],
+        "database": database(name, app),
         "guarded": bool(app.get("access", {}).get("users") or app.get("access", {}).get("allow")),
         "actor": f"{getpass.getuser()}@{socket.gethostname()}",
     }

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app_rules import access, addresses, certificates, http, machine, places, sandbox, settings, sources, words
+from app_rules import (
+    access,
+    addresses,
+    certificates,
+    databases,
+    http,
+    machine,
+    places,
+    sandbox,
+    settings,
+    sources,
+    words,
+)
 from app_rules.described import Problems
 
 FORMATS: dict[str, Callable[[str, Any], Problems]] = {
@@ -38,6 +50,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "memory": sandbox.memory,
     "user": access.user,
     "password_hash": access.password_hash,
+    "extension": databases.extension,
     "directory": words.directory,
     "package": words.package,
     "account": words.account,
@@ -62,4 +75,5 @@ TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [
     places.places,
     certificates.tls,
     sandbox.together,
+    databases.together,
 ]

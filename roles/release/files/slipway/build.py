@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -214,9 +215,14 @@ def _link_shared(layout: Layout, spec: Spec, source: Path) -> None:
             )
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
-        # Data that outlived an earlier life of this app was given to root; it is the app's again.
-        if os.geteuid() == 0 and any(path.lstat().st_uid == 0 for path in target.iterdir()):
-            process.give(layout.app, target)
+        _take_back(layout, target.iterdir(), target)
+    _take_back(layout, layout.shared.glob(f"{layout.app}.db*"), layout.shared)
+
+
+def _take_back(layout: Layout, data: Iterable[Path], tree: Path) -> None:
+    """Data that outlived an earlier life of this app was given to root; it is the app's again."""
+    if os.geteuid() == 0 and any(path.lstat().st_uid == 0 for path in data):
+        process.give(layout.app, tree)
 
 
 def _copy_static(spec: Spec, work: Path) -> None:

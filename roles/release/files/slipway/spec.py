@@ -17,6 +17,7 @@ from slipway import envfile, settings
 from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import APP_NAME
 
+DATABASES = ("sqlite", "postgresql")
 HOOKS = ("before_build", "before_switch", "after_switch")
 PROCESS_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
@@ -62,6 +63,25 @@ class Migrations:
 
 
 @dataclass(frozen=True)
+class Database:
+    """Where an app keeps its data. Of a password nothing: that is a setting.
+
+    Args:
+        kind: `sqlite` (files in `shared/`) or `postgresql`.
+        name: the database's; empty for files.
+        user: the role that the app has there.
+        host: the server's name or address; empty for this very host, by its Unix socket.
+        port: the server's.
+    """
+
+    kind: str = "sqlite"
+    name: str = ""
+    user: str = ""
+    host: str = ""
+    port: int = 5432
+
+
+@dataclass(frozen=True)
 class Settings:
     """The settings file of a release: its name, the variable that tells the app where it is, its content."""
 
@@ -98,6 +118,7 @@ class Spec:
         keep: good releases to keep.
         lock_timeout: seconds to wait for another transaction.
         front: `address:port` of the web server to ask after the switch, or empty.
+        database: where its data is.
         guarded: whether the web server turns strangers away: its 401 or 403 is then an answer too.
         actor: who asks and from where; for the journal only.
         files: a digest for each file of the source by its name, to say what changed.
@@ -128,6 +149,7 @@ class Spec:
     lock_timeout: float = 600
     front: str = ""
     guarded: bool = False
+    database: Database = Database()
     actor: str = ""
     files: dict[str, str] = field(default_factory=dict)
     lock: str = ""
@@ -143,6 +165,7 @@ class Spec:
             "migrate",
             "front",
             "guarded",
+            "database",
             "actor",
             "files",
             "lock",
@@ -172,6 +195,7 @@ def _nested(data: dict[str, Any]) -> dict[str, Any]:
     migrations = data.get("migrations")
     return {
         "health": Health(**data["health"]),
+        "database": Database(**(data.get("database") or {})),
         "migrations": Migrations(**migrations) if migrations else None,
         "hooks": {name: Hook(**hook) for name, hook in (data.get("hooks") or {}).items()},
         **{key: tuple(data.get(key) or ()) for key in ("config_files", "unit_files", "shared")},
@@ -245,6 +269,8 @@ def _check(spec: Spec) -> None:
         raise _refuse("health", "host and path may hold no blank and no line break")
     if spec.keep < 1:
         raise _refuse("keep", "must be at least 1")
+    if spec.database.kind not in DATABASES:
+        raise _refuse("database", f"must be one of {', '.join(DATABASES)}")
     _check_commands(spec)
     try:
         envfile.dump(spec.env)

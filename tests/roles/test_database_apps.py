@@ -1,0 +1,59 @@
+"""What `apps` may say of databases, and which settings follow from it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+def app(name: str = "shop", **changes: Any) -> dict[str, Any]:
+    return {name: {"source": {"path": "app"}, "wsgi": "wsgi:app", "domains": ["shop.example.com"], **changes}}
+
+
+URI = "SQLALCHEMY_DATABASE_URI"
+POSTGRESQL = {"database": "postgresql"}
+BAD = [
+    (app(database="mysql"), "apps.shop.database: must be one of sqlite, postgresql"),
+    (app(databse="sqlite"), "apps.shop.databse: there is no such key; did you mean database?"),
+    (app(postgresql={"extensions": ["citext"]}), "apps.shop.postgresql: belongs to database: postgresql"),
+    (app(**POSTGRESQL, postgresql={"extension": []}), "apps.shop.postgresql.extension: there is no such key"),
+    (app(**POSTGRESQL, postgresql={"connections": 3}), "apps.shop.postgresql.connections: must be from 4 to 10000"),
+    *((app(**POSTGRESQL, postgresql={"extensions": [bad]}), "apps.shop.postgresql.extensions[0]: must be") for bad in (
+        "", "Citext", "a b", 'x"; drop', "-x", "x\n", "x;")),
+    *((app(name, **POSTGRESQL), f"apps.{name}: PostgreSQL has a {name} of its own") for name in (
+        "none", "public", "template0", "template1")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "problem"), BAD, ids=range(len(BAD)))
+def test_what_is_wrong_is_named(apps_filter: ModuleType, given: Any, problem: str) -> None:
+    assert any(problem in line for line in apps_filter.apps_problems(given)), apps_filter.apps_problems(given)
+
+
+def test_the_address_of_the_database_is_derived(apps_filter: ModuleType) -> None:
+    def derived(root: str = "/srv", **changes: Any) -> Any:
+        return apps_filter.apps_complete(app(**changes), root)["shop"]["settings"].get(URI)
+
+    assert derived() == "sqlite:////srv/shop/shared/shop.db"
+    assert derived(root="/data/apps") == "sqlite:////data/apps/shop/shared/shop.db"
+    assert derived(**POSTGRESQL) == "postgresql+psycopg://shop@/shop?host=/run/postgresql"
+    assert derived(settings={URI: "sqlite:////elsewhere.db"}) == "sqlite:////elsewhere.db"
+    assert derived(env={URI: "x"}) is None
+    assert derived(env={f"FLASK_{URI}": "x"}) is None
+
+
+def test_connections_follow_from_what_runs(apps_filter: ModuleType) -> None:
+    def connections(**changes: Any) -> Any:
+        return apps_filter.apps_postgresql(app(**POSTGRESQL, **changes))["shop"]["connections"]
+
+    assert connections() == 2 * 2 * 4 + 3
+    assert connections(server={"processes": 3, "threads": 5}, workers={"mail": "x"}) == 2 * 3 * 5 + 1 + 3
+    assert connections(postgresql={"connections": 7}) == 7
+
+
+def test_only_who_asks_for_it_has_postgresql(apps_filter: ModuleType) -> None:
+    assert apps_filter.apps_postgresql(app()) == {}
+    assert list(apps_filter.apps_postgresql(app(**POSTGRESQL))) == ["shop"]
+    assert apps_filter.apps_postgresql(app(**POSTGRESQL, state="absent")) == {}
