@@ -39,8 +39,9 @@ def program() -> bytes:
             zipfile.ZipInfo("__main__.py", _EPOCH),
             b"from slipway.cli import main\n\nraise SystemExit(main())\n",
         )
-        for path in sorted(_PROGRAM.glob("*.py")):
-            archive.writestr(zipfile.ZipInfo(f"slipway/{path.name}", _EPOCH), path.read_bytes())
+        for path in sorted(_PROGRAM.rglob("*.py")):
+            name = path.relative_to(_PROGRAM).as_posix()
+            archive.writestr(zipfile.ZipInfo(f"slipway/{name}", _EPOCH), path.read_bytes())
     return buffer.getvalue()
 
 

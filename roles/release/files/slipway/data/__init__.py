@@ -1,0 +1,1 @@
+"""An app's data: its databases and files, their backups, and the way back."""
