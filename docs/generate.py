@@ -46,6 +46,7 @@ FORMATS = {
     "network": "an address or a network",
     "reachable": "`any`, `localhost`, an address or a network",
     "memory": "a size such as `512M` or `2G`, or a share such as `25%`",
+    "redis_memory": "a size such as `64M` or `1G`",
     "user": "up to 64 letters, digits and `_.@+-`",
     "password_hash": "a hash as crypt(3) makes it, such as `$6$…`",
     "headers": "a dictionary; values are one line without `$` and `\\`",

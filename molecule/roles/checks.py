@@ -51,3 +51,11 @@ def test_what_an_app_may_write_is_its_shared_directory(vps: Any) -> None:
     assert vps.run("runuser", "-u", "alone", "--", "touch", "/srv/alone/releases/x", check=False) == ""
     assert "x" not in vps.run("ls", "/srv/alone/releases").split()
     assert vps.run("getent", "passwd", "alone").endswith("/usr/sbin/nologin")
+
+
+def test_a_redis_answers_its_app_alone_and_no_network(vps: Any) -> None:
+    ask = ("redis-cli", "-s", "/run/redis-alone/redis.sock", "ping")
+    assert vps.run("runuser", "-u", "alone", "--", *ask) == "PONG"
+    assert "PONG" not in vps.run("runuser", "-u", "nobody", "--", *ask, check=False)
+    assert vps.run("systemctl", "is-active", "redis-server", check=False) == "inactive"
+    assert ":6379" not in vps.run("ss", "-ltn")

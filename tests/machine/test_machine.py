@@ -77,6 +77,11 @@ def test_what_stands_in_the_way_is_named_with_a_remedy(line: str, instead: str, 
     assert said in found[0]
 
 
+def test_which_apps_have_a_redis_is_found() -> None:
+    assert parsed(GOOD).redis == []
+    assert parsed(f"{GOOD}redis shop\nredis blog\n").redis == ["shop", "blog"]
+
+
 def test_all_is_said_at_once() -> None:
     bad = "os debian 11 bullseye\narch i386\nuser 0\ninit systemd\nmemory 1\npython x\ndisk / 1 9 1\n"
     assert len(problems(bad + "port 0050 apache2 apache2.service 3\n", skew=-400)) == 7

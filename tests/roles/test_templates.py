@@ -26,6 +26,8 @@ SHOP = {
     "env": {"TOKEN": "s3cret"},
     "network": ["localhost", "10.0.0.0/8"],
     "limits": {"memory": "25%", "tasks": 100, "cpu_weight": 50},
+    "redis": True,
+    "redis_options": {"memory": "1G"},
 }
 
 
@@ -134,3 +136,11 @@ def test_only_the_web_server_may_connect(trixie: dict[str, str]) -> None:
 
 def test_no_file_holds_a_setting(trixie: dict[str, str]) -> None:
     assert not [name for name, text in trixie.items() if "s3cret" in text]
+
+
+def test_an_app_starts_after_its_redis_which_only_it_may_reach(trixie: dict[str, str]) -> None:
+    assert "After=slipway-redis@shop.service" in trixie["app@.service"].splitlines()
+    unit = trixie["slipway-redis@app.service"].splitlines()
+    for line in ("User=redis-shop", "Group=shop", "RuntimeDirectory=redis-shop", "RuntimeDirectoryMode=0750",
+                 "DynamicUser=yes", "PrivateNetwork=yes", "MemoryMax=2112M"):  # fmt: skip
+        assert line in unit

@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
             problems = list(self._problems(facts, off, options))
         for pid, name in facts.locks.items():
             problems.append(("packages", f"are being changed by {name} (process {pid}): wait until it has ended"))
-        result.update(changed=False, version=facts.version)
+        result.update(changed=False, version=facts.version, redis=facts.redis)
         if problems:
             result["failed"] = True
             lines = [f"{name}: {text}" for name, text in problems]

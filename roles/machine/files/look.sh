@@ -54,6 +54,9 @@ done
 dpkg --audit 2>&1 | sed -n 's/^ \([a-z0-9][^ ]*\) .*/broken \1/p'
 ls /var/lib/dpkg/updates 2>/dev/null | grep -q '^[0-9]' && echo "interrupted"
 
+# The apps that have a Redis here.
+ls /etc/slipway/redis 2>/dev/null | sed -n 's/^\([a-z0-9-]*\)\.conf$/redis \1/p'
+
 # Users and groups with an app's name that are none of ours.
 for app in $apps; do
   grep -qs "^[ug]!\{0,1\} $app " /etc/sysusers.d/slipway.conf && continue

@@ -75,4 +75,10 @@ version:
   description: The version of Slipway that provisioned the host last; empty where none has.
   returned: always
   type: str
+redis:
+  description: The apps that have a Redis there.
+  returned: always
+  type: list
+  elements: str
+  sample: [shop]
 """

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleFilterError
 
 # Ansible loads a plugin by its path and knows no package around it.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "files"))
-from app_rules import databases
+from app_rules import databases, redis
 from app_rules.described import schema
 from app_rules.http import body_limit
 from app_rules.walk import app_problems
@@ -29,7 +29,7 @@ def apps_problems(apps: Any) -> list[str]:
     if not isinstance(apps, dict) or not apps:
         return ["apps: must be a dictionary with at least one app"]
     problems = [f"{key}: {text}" for name, app in apps.items() for key, text in app_problems(name, app)]
-    return problems + list(_taken_domains(apps))
+    return [*problems, *_taken_domains(apps), *redis.names(apps)]
 
 
 def _taken_domains(apps: dict[Any, Any]) -> Iterator[str]:
@@ -69,6 +69,8 @@ def _app_complete(name: str, app: dict[str, Any], root: str) -> dict[str, Any]:
         derived["MAX_CONTENT_LENGTH"] = limit
     if not {_DATABASE, f"FLASK_{_DATABASE}"} & complete["env"].keys():
         derived[_DATABASE] = _database_uri(name, complete, root)
+    if complete["redis"] and not {"REDIS_URL", "FLASK_REDIS_URL"} & complete["env"].keys():
+        derived["REDIS_URL"] = redis.url(name)
     complete["settings"] = {**derived, **complete["settings"]}
     return complete
 

@@ -35,6 +35,7 @@ class Facts:
         memory: in KiB.
         locks: the processes that hold a lock of apt's, by their ids.
         broken: packages that are half-installed.
+        redis: the apps that have a Redis there.
         accounts: users (with their home) and groups that have an app's name and are none of Slipway's.
     """
 
@@ -52,6 +53,7 @@ class Facts:
     locks: dict[int, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     interrupted: bool = False
+    redis: list[str] = field(default_factory=list)
     accounts: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -69,7 +71,7 @@ def parsed(text: str) -> Facts:
             facts.os = (words[0], words[1], words[2])
         elif name == "init":
             facts.systemd = True
-        elif name in {"readonly", "broken"}:
+        elif name in {"readonly", "broken", "redis"}:
             getattr(facts, name).extend(words)
         elif name == "disk" and len(words) == 4:
             facts.disks.append(Disk(words[0], int(words[1]), int(words[3]) if words[2].strip("0-") else None))

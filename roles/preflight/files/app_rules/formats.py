@@ -13,6 +13,7 @@ from app_rules import (
     http,
     machine,
     places,
+    redis,
     sandbox,
     settings,
     sources,
@@ -48,6 +49,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "network": access.network,
     "reachable": sandbox.reachable,
     "memory": sandbox.memory,
+    "redis_memory": redis.memory,
     "user": access.user,
     "password_hash": access.password_hash,
     "extension": databases.extension,
@@ -76,4 +78,5 @@ TOGETHER: list[Callable[[str, dict[str, Any]], Problems]] = [
     certificates.tls,
     sandbox.together,
     databases.together,
+    redis.together,
 ]
