@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from guestbook import assets, cli, errors, forms, headers, health, logs, pages
+from guestbook import assets, cache, cli, errors, forms, headers, health, logs, pages
 from guestbook.database import db, migrate
 from guestbook.settings import load_settings
 
@@ -29,6 +29,7 @@ def create_app(name: str | None = None, overrides: Mapping[str, Any] | None = No
 
     db.init_app(app)
     migrate.init_app(app, db)
+    cache.init_app(app)
     forms.init_app(app)
     assets.init_app(app)
     headers.init_app(app)

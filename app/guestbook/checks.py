@@ -8,6 +8,8 @@ import click
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from guestbook import cache
+
 SHORTEST_KEY = 32
 _PLACEHOLDERS = (
     "changeme", "replaceme", "placeholder", "secretkey", "yoursecret", "mysecret", "notsecret",
@@ -47,6 +49,10 @@ def _always(config: Mapping[str, Any]) -> Iterator[str]:
         yield "SQLALCHEMY_DATABASE_URI is not a database URL that SQLAlchemy knows"
     except ImportError:
         yield "SQLALCHEMY_DATABASE_URI needs a database driver that is not installed"
+    try:
+        cache.connect(config["REDIS_URL"] or "redis://")
+    except ValueError:
+        yield "REDIS_URL is not the address of a Redis"
 
 
 def _in_production(config: Mapping[str, Any]) -> Iterator[str]:

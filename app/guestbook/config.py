@@ -20,6 +20,9 @@ class Config:
     # A relative SQLite path starts at the instance folder.
     SQLALCHEMY_DATABASE_URI = "sqlite:///guestbook.db"
 
+    # Keeps pages for a short while; empty for none.
+    REDIS_URL = ""
+
     # Text forms only. An app that takes uploads raises this, and its proxy's limit with it.
     MAX_CONTENT_LENGTH = 1024 * 1024
     ENTRIES_PER_PAGE = 20

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from guestbook import cache
 from guestbook.database import db
 from guestbook.models import Entry
 
@@ -19,13 +20,18 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Say whether the database can be used, and if not, roughly why. The log has the details."""
+    """Say what cannot be used, and roughly why. The log has the details.
+
+    Without its cache the app is slower and does all its work, so that is no reason to send nobody to it.
+    """
     problem = _database_problem()
-    answer = {
-        "status": "unavailable" if problem else "ok",
-        "release": current_app.config["RELEASE_ID"],
-        "checks": {"database": problem or "ok"},
-    }
+    checks = {"database": problem or "ok"}
+    status = "unavailable" if problem else "ok"
+    if cache.used():
+        checks["cache"] = cache.problem() or "ok"
+        if not problem and checks["cache"] != "ok":
+            status = "degraded"
+    answer = {"status": status, "release": current_app.config["RELEASE_ID"], "checks": checks}
     return answer, 503 if problem else 200
 
 
