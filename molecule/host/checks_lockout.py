@@ -132,6 +132,9 @@ def test_a_new_port_and_the_way_back(vps: Any, host: Any) -> None:
     assert again.returncode == 0, again.stdout
     assert f"but at {moved}" in " ".join(again.stdout.split())
     assert "changed=0" in again.stdout
+    other = vps.playbook("playbooks/releases.yml", "-e", MOVED)
+    assert other.returncode == 0, other.stdout
+    assert f"but at {moved}" in " ".join(other.stdout.split())
     back = vps.playbook("site.yml", "-e", json.dumps({"contact_ports": [moved]}))
     assert back.returncode == 0, back.stdout
     assert vps.playbook("site.yml").stdout.count("changed=0") == 1

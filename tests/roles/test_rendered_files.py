@@ -207,3 +207,52 @@ def test_ansible_renders_each_app_once_and_text_stays_text(tmp_path: Path) -> No
     assert (out / "shop.conf").read_text() == "shop: {{ not }} \\ a template \\n\n"
     assert (out / "blog.conf").read_text() == "blog: plain \\n\n"
     assert "WRITTEN ." in run()
+
+
+def test_what_nobody_has_applied_counts_as_changed_until_somebody_has(
+    rendered_files: ModuleType, etc: Path, tmp_path: Path
+) -> None:
+    note = tmp_path / "state" / "pending" / "units"
+    first, second = etc / "a.conf", etc / "b.conf"
+    assert rendered_files.put(Module(tmp_path, {first: "a\n"}, pending=str(note)))["files"] == [str(first)]
+    # The run dies here. The next one has another file to write.
+    files = {first: "a\n", second: "b\n"}
+    dry = rendered_files.put(Module(tmp_path, files, pending=str(note), check_mode=True))
+    assert dry["files"] == [str(second), str(first)]
+    assert note.read_text() == f"{first}\n"
+    assert rendered_files.put(Module(tmp_path, files, pending=str(note)))["files"] == [str(second), str(first)]
+    again = rendered_files.put(Module(tmp_path, files, pending=str(note)))
+    assert again["changed"]
+    assert again["files"] == [str(first), str(second)]
+    assert again["diff"] == []
+    note.unlink()
+    assert not rendered_files.put(Module(tmp_path, files, pending=str(note)))["changed"]
+    assert not note.exists()
+
+
+def test_a_run_that_dies_in_between_leaves_no_file_unapplied(
+    rendered_files: ModuleType, etc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, files = tmp_path / "units", {etc / "a.conf": "a\n", etc / "b.conf": "b\n"}
+    rename, renamed = Path.rename, list[Path]()
+
+    def dies(self: Path, target: Path) -> Path:
+        if target.parent == etc:
+            if renamed:
+                raise KeyboardInterrupt
+            renamed.append(target)
+        return rename(self, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", dies)
+        with pytest.raises(KeyboardInterrupt):
+            rendered_files.put(Module(tmp_path, files, pending=str(note)))
+    assert [path.exists() for path in files] == [True, False]
+    assert sorted(rendered_files.put(Module(tmp_path, files, pending=str(note)))["files"]) == list(map(str, files))
+
+
+def test_a_refused_file_is_not_noted(rendered_files: ModuleType, etc: Path, tmp_path: Path) -> None:
+    note = tmp_path / "units"
+    with pytest.raises(rendered_files.CheckError):
+        rendered_files.put(Module(tmp_path, {etc / "a.conf": "a\n"}, "false %s", pending=str(note)))
+    assert not note.exists()

@@ -78,6 +78,11 @@ options:
         others in place.
     type: bool
     default: false
+  pending:
+    description:
+      - A file that names what has changed, from before the change until whoever applies it removes that file.
+      - What it names counts as changed again, so that a run that died before its handlers leaves them to the next one.
+    type: path
   rendered:
     description: Set by the action plugin. The files with their content.
     type: list
@@ -133,11 +138,19 @@ EXAMPLES = r"""
       directory: /etc/nginx
       command: nginx -t -q -c %s/nginx.conf
   notify: Reload nginx
+
+- name: Write the units
+  rendered_files:
+    files: [/etc/systemd/system/shop.service]
+    pending: /var/lib/slipway/pending/units
+  # Whose handlers reload systemd, then remove that file.
+  notify: Reload systemd
 """
 
 RETURN = r"""
 files:
-  description: The paths that were written, or would be.
+  description:
+    - The paths that were written, or would be, and with O(pending) those that an earlier run has left to apply.
   returned: success
   type: list
   elements: str
@@ -286,6 +299,7 @@ class Files:
         written: the files that differ.
         removed: the files that nobody asks for any more.
         refused: what the check said of each app whose files stay as they are.
+        noted: what an earlier run has changed and nobody has applied.
     """
 
     def __init__(self, module: AnsibleModule) -> None:
@@ -293,6 +307,7 @@ class Files:
         options: dict[str, Any] = module.params
         owner, group, mode = options["owner"], options["group"], options["mode"]
         self._folder = access(owner, group, "0755")
+        self._own = access(owner, group, "0644")
         rendered = {Path(file["path"]): file for file in options["rendered"]}
         self._access = {
             path: access(owner, file.get("group") or group, file.get("mode") or mode) for path, file in rendered.items()
@@ -307,6 +322,8 @@ class Files:
         self._apps = {path: file["app"] for path, file in rendered.items() if file.get("app")}
         self._apps |= owners(self.removed, options["prune"])
         self.refused: dict[str, str] = {}
+        self._pending = Path(options["pending"]) if options.get("pending") else None
+        self.noted = self._pending.read_text().splitlines() if self._pending and self._pending.exists() else []
 
     def _open(self, path: Path) -> bool:
         return path.is_dir() and self._folder.fits(path)
@@ -315,7 +332,12 @@ class Files:
         return self._before[path] != self._after[path] or not self._access[path].fits(path)
 
     def changed(self) -> bool:
-        return bool(self.directories or self.written or self.removed)
+        return bool(self.directories or self.written or self.removed or self.noted)
+
+    def files(self) -> list[str]:
+        """What is to be applied."""
+        written = [str(path) for path in self.written]
+        return written + [path for path in self.noted if path not in written]
 
     def diff(self) -> list[dict[str, str]]:
         """What --diff shows; to be asked before the files are in place."""
@@ -345,6 +367,7 @@ class Files:
                 if path in self._validate:
                     self._ask(self._validate[path], staged[path], path)
             self._check_apart(staged)
+            self._note()
             for path in self.written:
                 staged.pop(path).rename(path)
             for path in self.removed:
@@ -353,6 +376,14 @@ class Files:
         finally:
             for temporary in staged.values():
                 temporary.unlink()
+
+    def _note(self) -> None:
+        """Have it on the disk, before anything changes, what somebody has to apply."""
+        if self._pending and (self.written or self.removed):
+            self._pending.parent.mkdir(parents=True, exist_ok=True)
+            changed = dict.fromkeys([*self.noted, *map(str, (*self.written, *self.removed))])
+            stage(self._pending, "".join(f"{path}\n" for path in changed).encode(), self._own).rename(self._pending)
+            sync([self._pending.parent])
 
     def _check_apart(self, staged: dict[Path, Path]) -> None:
         """Check, and as long as one app is to blame, leave that app's files out and check the others.
@@ -408,14 +439,14 @@ def put(module: AnsibleModule) -> dict[str, Any]:
     files = Files(module)
     result: dict[str, Any] = {
         "changed": files.changed(),
-        "files": [str(path) for path in files.written],
+        "files": files.files(),
         "removed": [str(path) for path in files.removed],
     }
     if module._diff:  # noqa: SLF001 - there is no other way to know, Ansible's own modules do it too
         result["diff"] = files.diff()
     if files.changed() and not module.check_mode:
         files.put()
-        result |= {"changed": files.changed(), "files": [str(path) for path in files.written]}
+        result |= {"changed": files.changed(), "files": files.files()}
         result |= {"removed": [str(path) for path in files.removed], "refused": files.refused}
         for app, told in files.refused.items():
             module.warn(f"The files of {app} stay as they are:\n{told}")
@@ -444,9 +475,12 @@ def main() -> None:
             "group": {"type": "str", "default": "root"},
             "check": {"type": "dict", "options": check},
             "apart": {"type": "bool", "default": False},
+            "pending": {"type": "path"},
         },
         supports_check_mode=True,
     )
+    # Directories on the way are for everybody, too, whatever the umask of whoever logs in.
+    os.umask(0o022)
     try:
         result = put(module)
     except (RefusedError, OSError) as error:
