@@ -9,8 +9,9 @@ import pytest
 import yaml
 from app_rules.walk import value_problems
 from input_rules.described import Known, known
+from input_rules.given import given
 from input_rules.names import name_problems
-from input_rules.places import ELSEWHERE, place
+from input_rules.places import ELSEWHERE, Place, place
 from input_rules.secrets import written_problems
 from input_rules.told import told
 from input_rules.values import input_problems
@@ -174,6 +175,22 @@ def test_the_file_and_line_of_a_key_are_found_as_deep_as_it_goes(tmp_path: Path)
     assert place("first", {**variables, "first": 2}).file == ELSEWHERE
 
 
+def test_what_the_command_line_gives_is_told_to_stand_there(tmp_path: Path) -> None:
+    file = tmp_path / "more.yml"
+    file.write_text("---\napps:\n  shop:\n    domains: [x_y]\nfirst: 1\n")
+    words = ["first=2", f"@{file}", '{"second": {"third": 3}}', "fourth='a b' fifth=1"]
+    for key, number in {"apps.shop.domains[0]": 4, "apps.shop.health": 3, "first": 5}.items():
+        found = given(key, words)
+        assert found is not None
+        assert (Path(found.file).name, found.line) == ("more.yml", number), key
+    for key in ("second.third", "fourth", "fifth"):
+        assert given(key, words) == place_of(ELSEWHERE, 0), key
+    assert given("sixth", words) is None
+    # The last one wins.
+    assert given("first", [*words, "first=3"]) == place_of(ELSEWHERE, 0)
+    assert given("first", ["@nowhere.yml", "lone ' quote"]) is None
+
+
 def test_a_secret_in_a_plain_file_is_told_and_an_encrypted_one_is_not(tmp_path: Path) -> None:
     folder = tmp_path / "group_vars" / "all"
     folder.mkdir(parents=True)
@@ -204,8 +221,8 @@ def test_problems_are_told_by_file_and_line() -> None:
     ]
 
 
-def place_of(file: str, line: int) -> Any:
-    return type("Place", (), {"file": file, "line": line})()
+def place_of(file: str, line: int) -> Place:
+    return Place(file, line)
 
 
 def test_without_a_project_around_it_the_role_knows_no_names(tmp_path: Path) -> None:

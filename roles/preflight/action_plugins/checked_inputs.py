@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible.context import CLIARGS
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 
@@ -18,6 +18,7 @@ import secret_rules  # noqa: E402
 from app_rules.described import Problems, renamed  # noqa: E402
 from input_rules import places, secrets  # noqa: E402
 from input_rules.described import known  # noqa: E402
+from input_rules.given import given  # noqa: E402
 from input_rules.names import name_problems  # noqa: E402
 from input_rules.told import told  # noqa: E402
 from input_rules.values import input_problems  # noqa: E402
@@ -42,7 +43,8 @@ class ActionModule(ActionBase):
         problems = list(self._problems(variables))
         if problems:
             result["failed"] = True
-            result["msg"] = told(problems, functools.partial(places.place, variables=variables))
+            words = CLIARGS.get("extra_vars") or ()
+            result["msg"] = told(problems, lambda key: given(key, words) or places.place(key, variables))
         result["changed"] = False
         return result
 

@@ -35,26 +35,26 @@ def place(key: str, variables: Mapping[str, Any]) -> Place:
     for path in _files(variables):
         if path.read_bytes().startswith(b"$ANSIBLE_VAULT;"):
             vault = vault or path
-        elif (node := _tree(path)) is not None and (line := _line(node, key)) and _says(node, key, variables):
-            return Place(_shown(path), line)
+        elif (node := tree_of(path)) is not None and (line := line_of(node, key)) and _says(node, key, variables):
+            return Place(shown(path), line)
     inventory = variables.get("inventory_file")
     if inventory and Path(inventory).is_file() and Path(inventory).suffix in {".yml", ".yaml"}:
-        for node in _below(_tree(Path(inventory))):
-            if line := _line(node, key):
-                return Place(_shown(Path(inventory)), line)
+        for node in _below(tree_of(Path(inventory))):
+            if line := line_of(node, key):
+                return Place(shown(Path(inventory)), line)
     if vault and key.startswith("vault_"):
-        return Place(_shown(vault), 0)
+        return Place(shown(vault), 0)
     return Place(ELSEWHERE, 0)
 
 
 def scalar(name: str, variables: Mapping[str, Any]) -> Place | None:
     """Where a plain file of variables gives a variable its value, in the clear."""
     for path in _files(variables):
-        tree = None if path.read_bytes().startswith(b"$ANSIBLE_VAULT;") else _tree(path)
+        tree = None if path.read_bytes().startswith(b"$ANSIBLE_VAULT;") else tree_of(path)
         if isinstance(tree, yaml.MappingNode):
             for key, value in tree.value:
                 if key.value == name and isinstance(value, yaml.ScalarNode) and value.tag != "!vault":
-                    return Place(_shown(path), int(key.start_mark.line) + 1)
+                    return Place(shown(path), int(key.start_mark.line) + 1)
     return None
 
 
@@ -71,15 +71,17 @@ def _files(variables: Mapping[str, Any]) -> Iterator[Path]:
                     yield path
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """A path as the user may type it."""
     return os.path.relpath(path.resolve())
 
 
 @functools.cache
-def _tree(path: Path) -> yaml.Node | None:
+def tree_of(path: Path) -> yaml.Node | None:
+    """What a file of variables holds, with its lines; None where it cannot be read."""
     try:
         return yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return None
 
 
@@ -114,17 +116,17 @@ def _text(value: object) -> object:
     return dict if isinstance(value, dict) else str(value).strip().lower()
 
 
-def _line(node: yaml.Node, key: str) -> int:
+def line_of(node: yaml.Node, key: str) -> int:
     """The line of a key in a dictionary, or of as much of its way as there is; 0 where not even its first word is."""
     if isinstance(node, yaml.MappingNode):
         ways = [(str(name.value), name, value) for name, value in node.value]
         for word, name, value in sorted(ways, key=lambda way: -len(way[0])):
             if key == word or key.startswith((f"{word}.", f"{word}[")):
                 rest = key[len(word) :].removeprefix(".")
-                return _line(value, rest) or int(name.start_mark.line) + 1
+                return line_of(value, rest) or int(name.start_mark.line) + 1
     if isinstance(node, yaml.SequenceNode) and key.startswith("["):
         index, _, rest = key[1:].partition("]")
         if index.isdigit() and int(index) < len(node.value):
             item = node.value[int(index)]
-            return _line(item, rest.removeprefix(".")) or int(item.start_mark.line) + 1
+            return line_of(item, rest.removeprefix(".")) or int(item.start_mark.line) + 1
     return 0

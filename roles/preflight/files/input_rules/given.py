@@ -1,0 +1,38 @@
+"""What the command line gives with -e, which wins over all files of an environment."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from input_rules.places import ELSEWHERE, Place, line_of, shown, tree_of
+
+
+def given(key: str, words: Iterable[str]) -> Place | None:
+    """Where the command line gives a key such as `apps.shop.domain`; None where it does not.
+
+    Args:
+        key: the name of a variable, and the way from there.
+        words: what stands behind each -e: `@file`, a dictionary, or `name=value`.
+    """
+    name = re.split(r"[.\[]", key, maxsplit=1)[0]
+    for word in reversed(list(words)):
+        if word.startswith("@"):
+            node = tree_of(Path(word[1:]))
+            if node is not None and (number := line_of(node, key)):
+                return Place(shown(Path(word[1:])), number)
+        elif name in _names(word):
+            return Place(ELSEWHERE, 0)
+    return None
+
+
+def _names(word: str) -> set[str]:
+    """The variables that one word gives: of a dictionary, whatever could be one of its names."""
+    if word.lstrip().startswith(("{", "[")):
+        return set(re.findall(r"\w+", word))
+    try:
+        return {part.partition("=")[0] for part in shlex.split(word)}
+    except ValueError:
+        return set()
