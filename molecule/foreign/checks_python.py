@@ -99,6 +99,7 @@ def test_an_app_runs_on_the_python_that_it_names_until_told_otherwise(vps: Any, 
     assert old.startswith(f"/opt/python/cpython-{version}.")
     assert old_release != before
     assert vps.run("find", "/opt/python", "-not", "-user", "root", "-o", "-type", "d", "-not", "-perm", "-005") == ""
+    assert vps.run("find", "/opt/python", "-not", "-type", "l", "-perm", "/022") == ""
 
     # A newer patch is no reason to change anything.
     again = run(vps, project, version, "newer")
