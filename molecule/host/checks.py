@@ -72,6 +72,7 @@ def test_ssh_audit_s_policy_for_this_debian_passes(vps: Any, audit: Path) -> Non
 def test_the_admin_has_no_password_and_may_become_root(vps: Any, host: Any) -> None:
     assert vps.run("id", "-u") == "0"
     assert host.console("getent shadow admin").split(":")[1].startswith("!")
+    assert host.console("stat --format %a ~admin") == "700"
 
 
 def test_root_gets_in_no_more_by_key_or_password(host: Any, vps: Any) -> None:
