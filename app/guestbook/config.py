@@ -3,7 +3,7 @@
 Other settings come later and win: guestbook.settings has the order.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Config:
@@ -19,6 +19,8 @@ class Config:
 
     # A relative SQLite path starts at the instance folder.
     SQLALCHEMY_DATABASE_URI = "sqlite:///guestbook.db"
+    # Look whether a connection is still good before using it: a database may have been restarted since.
+    SQLALCHEMY_ENGINE_OPTIONS: ClassVar[dict[str, Any]] = {"pool_pre_ping": True}
 
     # Keeps pages for a short while; empty for none.
     REDIS_URL = ""

@@ -1,11 +1,12 @@
-"""The database, and what SQLite needs to be good at serving."""
+"""The database, and what SQLite and PostgreSQL need to be good at serving."""
 
 import sqlite3
+from typing import Any
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData, event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -29,6 +30,13 @@ db = SQLAlchemy(model_class=Base)
 migrate = Migrate(render_as_batch=True)
 
 
+@event.listens_for(Engine, "do_connect")
+def _limit_patience(dialect: Dialect, _entry: ConnectionPoolEntry, _args: object, given: dict[str, Any]) -> None:
+    if dialect.name == "postgresql":
+        # Seconds. A visitor had better read that something is wrong than wait for a server that is gone.
+        given.setdefault("connect_timeout", 5)
+
+
 @event.listens_for(Engine, "connect")
 def _prepare_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
     if not isinstance(connection, sqlite3.Connection):
@@ -37,6 +45,14 @@ def _prepare_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
     # switch to WAL (readers and a writer at once) may have to wait for the other.
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("PRAGMA journal_mode = WAL")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_postgresql(connection: Connection) -> None:
+    migrating = connection.get_execution_options().get("migrating", False)
+    if connection.dialect.name == "postgresql" and migrating:
+        # A migration that waits for a lock has everybody wait who comes after it: it had better fail.
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
 
 
 @event.listens_for(Engine, "begin")

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook import cache
+from guestbook import cache, diagnosis
 from guestbook.database import db
 from guestbook.models import Entry
 
@@ -37,12 +37,13 @@ def readyz() -> ResponseReturnValue:
 
 def _database_problem() -> str | None:
     # Anyone may read the answer, and a driver's message may name hosts and users.
-    problem = "cannot connect"
+    otherwise = "cannot connect"
     try:
         with db.engine.connect() as connection:
-            problem = "cannot read its table: has 'flask db upgrade' run?"
+            otherwise = "it does not answer as it should"
             connection.execute(select(Entry.id).limit(1))
-    except SQLAlchemyError:
+            return diagnosis.refuse_unwritable(connection)
+    except SQLAlchemyError as error:
+        problem = diagnosis.reason(error, otherwise=otherwise)
         current_app.logger.exception("The database is not ready: %s", problem)
         return problem
-    return None

@@ -57,3 +57,23 @@ def test_only_who_asks_for_it_has_postgresql(apps_filter: ModuleType) -> None:
     assert apps_filter.apps_postgresql(app()) == {}
     assert list(apps_filter.apps_postgresql(app(**POSTGRESQL))) == ["shop"]
     assert apps_filter.apps_postgresql(app(**POSTGRESQL, state="absent")) == {}
+
+
+def test_more_connections_than_there_are(apps_filter: ModuleType) -> None:
+    two = app(**POSTGRESQL) | app("blog", **POSTGRESQL, server={"processes": 4, "threads": 8}) | app("plain")
+    for name in two:
+        two[name]["domains"] = [f"{name}.example.com"]
+    assert apps_filter.apps_connection_problems(two, 19 + 67 + 8) == []
+    [told] = apps_filter.apps_connection_problems(two, 93)
+    assert told.startswith("postgresql_max_connections: is 93, and 94 are needed: 19 of shop, 67 of blog")
+    for key in ("server.processes", "server.threads", "postgresql.connections"):
+        assert key in told
+    assert apps_filter.apps_connection_problems(app(), 1) == []
+    # What is wrong with apps, others tell.
+    assert apps_filter.apps_connection_problems({"shop": None}, 1) == []
+
+
+def test_an_app_says_how_many_it_gets(apps_filter: ModuleType) -> None:
+    asks = app(**POSTGRESQL, postgresql={"connections": 92}, server={"processes": 64})
+    assert apps_filter.apps_connection_problems(asks, 100) == []
+    assert apps_filter.apps_connection_problems(asks, 99) != []

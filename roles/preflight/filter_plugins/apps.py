@@ -122,6 +122,14 @@ def apps_postgresql(apps: Any) -> dict[str, Any]:
     return {name: app["postgresql"] for name, app in apps_complete(apps).items() if app["database"] == "postgresql"}
 
 
+def apps_connection_problems(apps: Any, limit: int) -> list[str]:
+    """Whether PostgreSQL takes all the connections that the apps may open; one line where it does not."""
+    if apps_problems(apps):
+        return []
+    named = {name: app for name, app in apps_complete(apps).items() if app["database"] == "postgresql"}
+    return [f"{key}: {text}" for key, text in databases.crowded(named, int(limit))] if named else []
+
+
 def apps_pythons(apps: Any) -> list[str]:
     """The versions of Python that the apps name, for the role that provides them."""
     named = {str(app.get("python", "")) for app in apps.values() if app.get("state") != "absent"}
@@ -157,5 +165,6 @@ class FilterModule:
             "apps_given_certificates": apps_given_certificates,
             "apps_absent": apps_absent,
             "apps_postgresql": apps_postgresql,
+            "apps_connection_problems": apps_connection_problems,
             "apps_pythons": apps_pythons,
         }

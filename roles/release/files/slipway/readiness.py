@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from slipway import build, probe, transaction, units
+from slipway.data import reachable
 from slipway.errors import FAILED, SlipwayError
 from slipway.layout import Layout, apps
 
@@ -42,7 +43,12 @@ def _problems(layout: Layout) -> list[str]:
         problems.append(error.message)
     release = layout.current_id()
     if release is not None:
-        health = transaction.recorded_spec(layout, release).health
+        spec = transaction.recorded_spec(layout, release)
+        health = spec.health
+        try:
+            reachable.check(layout.app, spec.database)
+        except SlipwayError as error:
+            problems.append(error.message)
         answer = probe.ask_socket(layout.socket(release), health)(health.timeout, lambda: False)
         if not probe.accepts(health, answer):
             problems.append(f"release {release}, which serves, is not healthy itself: {answer}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway import build, changes, dumps, durable, faults, history, lock, probe, process, prune, schema, units, workers
+from slipway.data import reachable
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Spec, from_public
@@ -84,6 +85,7 @@ def deploy(spec: Spec, archive: Path | None) -> dict[str, Any]:
         recover(layout)
         release = build.release_id(spec)
         run = Run(layout, spec, "deploy", release, layout.current_id())
+        _ask_database(run)
         with _attempt(run):
             if not build.is_complete(layout, release):
                 if archive is None:
@@ -272,6 +274,17 @@ def _note(run: Run, **result: str) -> None:
         steps=run.steps,
         **result,
     )
+
+
+def _ask_database(run: Run) -> None:
+    """Where it cannot be used the release is not to blame: nothing is built, nothing is marked."""
+    try:
+        reachable.check(run.layout.app, run.spec.database)
+    except SlipwayError as error:
+        with contextlib.suppress(OSError):
+            _note(run, result="refused", reason=error.message)
+        error.hint = f"{error.hint} {_still_serving(run.previous)}".strip()
+        raise
 
 
 def _still_serving(release: str | None) -> str:
