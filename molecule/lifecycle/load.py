@@ -1,4 +1,5 @@
-"""Visitors of the scenario's app: browsers that keep their connection, fresh ones, slow pages, uploads, downloads.
+"""Visitors of an app: browsers that keep their connection, fresh ones, slow pages, uploads, downloads; or those of a
+guestbook, who read and sign it.
 
 A program of its own, so that the checks' work does not slow it down. It runs until its standard input ends or a limit
 is reached, looks into every answer, and leaves one JSON line a request. Nothing is ever asked twice.
@@ -19,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 PATIENCE = 20
 # So many requests say something about a run.
@@ -27,6 +29,8 @@ UPLOAD = os.urandom(4 * 1024 * 1024)
 PIECE = 512 * 1024
 PAGE = re.compile(r'href="(?P<asset>[^"]+)".*release=(?P<release>\S+) version=(?P<version>\S+) on-disk=(?P<disk>\S+) '
                   r"mark=(?P<mark>[^<]+)<")  # fmt: skip
+
+TOKEN = re.compile(r'name="csrf_token" type="hidden" value="([^"]+)"')
 
 
 @dataclass
@@ -48,22 +52,36 @@ class WrongAnswerError(Exception):
 
 @dataclass
 class Connection:
-    """One connection over TLS, opened where there is none and kept as long as the server keeps it."""
+    """One connection over TLS, opened where there is none and kept as long as the server keeps it; and one cookie."""
 
     port: int
     domain: str
     tls: ssl.SSLContext
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
+    cookie: str = ""
 
-    async def ask(self, method: str, path: str, body: bytes = b"", *, pause: float = 0) -> bytes:
-        """The content of the answer; `pause` is the seconds between the pieces of what is sent."""
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", *, pause: float = 0, form: bool = False, right: str = "200"
+    ) -> bytes:
+        """The content of the answer.
+
+        Args:
+            method: the request's.
+            path: the request's.
+            body: the request's.
+            pause: seconds between the pieces of what is sent.
+            form: whether the body is a form's.
+            right: the status that the answer must have.
+        """
         if self.writer is None or self.reader is None:
             self.reader, self.writer = await asyncio.open_connection(
                 "127.0.0.1", self.port, ssl=self.tls, server_hostname=self.domain
             )
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self.domain}:{self.port}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.writer.write(head.encode())
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self.domain}:{self.port}\r\nContent-Length: {len(body)}\r\n"
+        head += f"Cookie: {self.cookie}\r\n" if self.cookie else ""
+        head += "Content-Type: application/x-www-form-urlencoded\r\n" if form else ""
+        self.writer.write(f"{head}\r\n".encode())
         for start in range(0, len(body), PIECE):
             self.writer.write(body[start : start + PIECE])
             await self.writer.drain()
@@ -71,10 +89,11 @@ class Connection:
         await self.writer.drain()
         status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.cookie = headers.get("set-cookie", self.cookie).partition(";")[0]
         content = await self._body(self.reader, headers)
         if headers.get("connection") == "close":
             self.close()
-        if status.split()[1] != "200":
+        if status.split()[1] != right:
             raise WrongAnswerError(f"{path}: {status}")
         return content
 
@@ -125,7 +144,7 @@ class Load:
             connection.close()
         record.ended = time.time()
         self.records.append(record)
-        if kind == "slow" and not self.announced:
+        if kind in {"slow", "sign"} and not self.announced:
             self.announced = True
             print("open", flush=True)
         if len(self.records) == ENOUGH:
@@ -180,18 +199,39 @@ class Load:
             await asyncio.sleep(max(0.0, period - (time.monotonic() - began)))
         connection.close()
 
-    async def run(self, seconds: float) -> None:
-        """About 200 requests a second, and eleven slow ones at any time."""
-        crowd = [
+    async def read(self, connection: Connection) -> None:
+        async with self.one("read", connection):
+            if b'name="csrf_token"' not in await connection.ask("GET", "/"):
+                raise WrongAnswerError("no guestbook")
+
+    async def sign(self, connection: Connection) -> None:
+        """Sign the guestbook, with words that nobody else has; where it takes them, they are the record's mark."""
+        async with self.one("sign", connection) as record:
+            token = TOKEN.search((await connection.ask("GET", "/")).decode())
+            if token is None:
+                raise WrongAnswerError("no form")
+            words = f"visit-{time.time_ns()}"
+            form = urlencode({"name": "Ada", "message": words, "csrf_token": token[1]})
+            await connection.ask("POST", "/", form.encode(), form=True, right="303")
+            record.mark = words
+
+    def crowd(self, guestbook: bool) -> list[tuple[Callable[[Connection], Awaitable[None]], int, float]]:
+        """Who comes, how many of them, and how often each, in seconds."""
+        if guestbook:
+            return [(self.read, 4, 0.1), (self.sign, 4, 0.2)]
+        # About 200 requests a second, and eleven slow ones at any time.
+        return [
             (self.page, 8, 0.1),
             (self.fresh, 2, 0.25),
             (self.slow, 11, 0),
             (self.upload, 1, 1),
             (self.stream, 2, 1),
         ]
+
+    async def run(self, seconds: float, *, guestbook: bool) -> None:
         visitors = [
             asyncio.create_task(self.repeat(visit, number * 0.9 / count, period))
-            for visit, count, period in crowd
+            for visit, count, period in self.crowd(guestbook)
             for number in range(count)
         ]
         asyncio.get_running_loop().add_reader(sys.stdin, self.over.set)
@@ -216,9 +256,10 @@ async def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--guestbook", action="store_true")
     given = parser.parse_args()
     load = Load(given.port, given.domain, given.authority, given.requests)
-    await load.run(given.seconds)
+    await load.run(given.seconds, guestbook=given.guestbook)
     given.out.write_text("".join(f"{json.dumps(asdict(record))}\n" for record in load.records))
 
 

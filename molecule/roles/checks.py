@@ -53,6 +53,14 @@ def test_what_an_app_may_write_is_its_shared_directory(vps: Any) -> None:
     assert vps.run("getent", "passwd", "alone").endswith("/usr/sbin/nologin")
 
 
+def test_a_database_lets_its_app_in_and_nobody_else(vps: Any) -> None:
+    ask = ("env", "-C", "/", "runuser", "-u")
+    words = ("psql", "-XAtqw", "-d", "alone", "-c", "SELECT extname FROM pg_extension WHERE extname = 'citext'")
+    assert vps.run(*ask, "alone", "--", *words) == "citext"
+    assert vps.run(*ask, "nobody", "--", *words, check=False) == ""
+    assert vps.run(*ask, "postgres", "--", "psql", "-XAtqc", "SHOW data_checksums") == "on"
+
+
 def test_a_redis_answers_its_app_alone_and_no_network(vps: Any) -> None:
     ask = ("redis-cli", "-s", "/run/redis-alone/redis.sock", "ping")
     assert vps.run("runuser", "-u", "alone", "--", *ask) == "PONG"

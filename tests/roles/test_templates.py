@@ -48,7 +48,7 @@ def bookworm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def trixie(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return render(tmp_path_factory.mktemp("render") / "13", "13")
+    return render(tmp_path_factory.mktemp("render") / "13", "13", apps={"shop": {**SHOP, "database": "postgresql"}})
 
 
 def test_http_2_is_said_as_each_nginx_wants_it(bookworm: dict[str, str], trixie: dict[str, str]) -> None:
@@ -144,3 +144,23 @@ def test_an_app_starts_after_its_redis_which_only_it_may_reach(trixie: dict[str,
     for line in ("User=redis-shop", "Group=shop", "RuntimeDirectory=redis-shop", "RuntimeDirectoryMode=0750",
                  "DynamicUser=yes", "PrivateNetwork=yes", "MemoryMax=2112M"):  # fmt: skip
         assert line in unit
+
+
+def test_an_app_starts_after_its_database_and_only_then_sees_it(
+    bookworm: dict[str, str], trixie: dict[str, str]
+) -> None:
+    for name in ("app@.service", "app.service"):
+        assert "After=postgresql.service" in trixie[name].splitlines()
+        assert "postgresql.service" not in bookworm[name]
+        # One that is down at boot must not keep the app from starting: it answers, and recovers by itself.
+        assert not re.search(r"(Requires|BindsTo)=.*postgresql", trixie[name])
+    assert "/run/postgresql" not in trixie["app@.service"]
+    assert re.search(r"^InaccessiblePaths=.* -/run/postgresql$", bookworm["app@.service"], re.MULTILINE)
+
+
+def test_each_app_gets_into_its_own_database_as_its_own_user(bookworm: dict[str, str], trixie: dict[str, str]) -> None:
+    def rules(text: str) -> list[str]:
+        return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+    assert rules(trixie["pg_hba.conf"]) == ["local all postgres peer", 'local "shop" "shop" peer']
+    assert rules(bookworm["pg_hba.conf"]) == ["local all postgres peer"]

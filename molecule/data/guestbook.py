@@ -1,0 +1,149 @@
+"""One of the scenario's apps: its versions, its deploys, its visitors, its data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent.parent
+LOAD = PROJECT / "molecule" / "lifecycle" / "load.py"
+# Of what the apps are, without who runs here meanwhile.
+LITTER = shutil.ignore_patterns(".venv", "instance", "__pycache__", "tests")
+
+
+def apps() -> dict[str, Any]:
+    """What the inventory says of each app."""
+    inventory = yaml.safe_load((HERE / "inventory" / "hosts.yml").read_text())
+    return dict(inventory["local"]["hosts"]["vps"]["apps"])
+
+
+def until(condition: Callable[[], Any], what: str, patience: float = 60) -> Any:
+    """Wait for a condition and return what it found.
+
+    Raises:
+        AssertionError: it did not come true in time.
+    """
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
+        time.sleep(0.1)
+    return found
+
+
+class Guestbook:
+    """An app.
+
+    Args:
+        vps: the test VPS.
+        name: the app's.
+        scratch: a directory for its versions.
+    """
+
+    def __init__(self, vps: Any, name: str, scratch: Path) -> None:
+        self.vps = vps
+        self.name = name
+        self.domain = f"{name}.localhost"
+        self.scratch = scratch
+        self.given = apps()[name]
+
+    # -- versions and deploys
+
+    def version(self, **migrations: str) -> Path:
+        """A new version of its source, with migrations by number: the text of each `upgrade`, line by line.
+
+        Each follows upon the one whose number is one less.
+        """
+        tree = self.scratch / f"{self.name}-{time.time_ns()}"
+        shutil.copytree(PROJECT / "app", tree, ignore=LITTER)
+        for key, body in migrations.items():
+            number = int(key.removeprefix("m"))
+            lines = [f'"""{number:04}"""', "import sqlalchemy as sa", "from alembic import op"]
+            lines += [f'revision, down_revision = "{number:04}", "{number - 1:04}"', "def upgrade():"]
+            lines += [f"    {line}" for line in body.splitlines()]
+            (tree / f"migrations/versions/{number:04}_{key}.py").write_text("\n".join(lines) + "\n")
+        (tree / "version.txt").write_text(tree.name)
+        return tree
+
+    def deploy(self, source: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As a user does, this app alone."""
+        variables = self.scratch / f"{self.name}.json"
+        variables.write_text(json.dumps({"apps": {self.name: {**self.given, "source": {"path": str(source)}}}}))
+        done: subprocess.CompletedProcess[str] = self.vps.playbook(
+            "playbooks/deploy.yml", "-e", f"@{variables}", *arguments
+        )
+        return done
+
+    def release(self) -> str:
+        return str(self.vps.release(self.name))
+
+    # -- visitors
+
+    @contextlib.contextmanager
+    def visitors(self) -> Iterator[list[dict[str, Any]]]:
+        """Let visitors read and sign while the block runs; afterwards the list holds every request of theirs."""
+        out = self.scratch / f"load-{time.time_ns()}.jsonl"
+        command = [sys.executable, str(LOAD), "--guestbook", "--domain", self.domain, "--out", str(out)]
+        command += ["--port", str(self.vps.https_port), "--authority", self.vps.authority]
+        records: list[dict[str, Any]] = []
+        # Its input ends with this process too, however that ends.
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:
+            try:
+                assert load.stdout is not None
+                assert load.stdout.readline() == "open\n"
+                yield records
+            finally:
+                _, errors = load.communicate(timeout=60)
+        assert load.returncode == 0, errors
+        records += [json.loads(line) for line in out.read_text().splitlines()]
+
+    def ready(self) -> tuple[int, Any]:
+        """What /readyz answers: its status, and what it says of the database."""
+        answer = self.vps.https(self.domain, "/readyz")
+        try:
+            return answer.status, json.loads(answer.body)["checks"]["database"]
+        except (ValueError, KeyError):
+            return answer.status, answer.body
+
+    def alive(self) -> bool:
+        return bool(self.vps.https(self.domain, "/healthz").status == 200)
+
+    def await_ready(self) -> None:
+        until(lambda: self.ready() == (200, "ok"), f"{self.name} to be ready again")
+
+    # -- data, past the app
+
+    def sql(self, statement: str) -> list[str]:
+        """What a statement gives, a line a row with `|` between columns."""
+        if self.given.get("database") == "postgresql":
+            return self.psql(statement)
+        code = "import sqlite3, sys\nfor row in sqlite3.connect(sys.argv[1]).execute(sys.argv[2]): print(*row, sep='|')"
+        path = f"/srv/{self.name}/shared/{self.name}.db"
+        return str(self.vps.run("python3", "-c", code, path, statement)).splitlines()
+
+    def psql(self, statement: str, *, user: str = "postgres") -> list[str]:
+        command = ["runuser", "-u", user, "--", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.name, "-c"]
+        return str(self.vps.run("env", "-C", "/", *command, statement)).splitlines()
+
+    def columns(self) -> list[str]:
+        if self.given.get("database") == "postgresql":
+            columns = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+            return self.sql(f"{columns} ORDER BY 1, 2")
+        tables = "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'"
+        return self.sql(f"{tables} ORDER BY 1, 2")
+
+    def messages(self) -> set[str]:
+        return set(self.sql("SELECT message FROM entries"))
+
+    def migration(self) -> list[str]:
+        return self.sql("SELECT version_num FROM alembic_version")
