@@ -74,13 +74,14 @@ class Guestbook:
         (tree / "version.txt").write_text(tree.name)
         return tree
 
-    def deploy(self, source: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """As a user does, this app alone."""
+    def deploy(
+        self, source: Path, *arguments: str, playbook: str = "playbooks/deploy.yml", without: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """As a user does, this app alone; `without` some of what the inventory says of it."""
+        said = {key: value for key, value in self.given.items() if key not in without}
         variables = self.scratch / f"{self.name}.json"
-        variables.write_text(json.dumps({"apps": {self.name: {**self.given, "source": {"path": str(source)}}}}))
-        done: subprocess.CompletedProcess[str] = self.vps.playbook(
-            "playbooks/deploy.yml", "-e", f"@{variables}", *arguments
-        )
+        variables.write_text(json.dumps({"apps": {self.name: {**said, "source": {"path": str(source)}}}}))
+        done: subprocess.CompletedProcess[str] = self.vps.playbook(playbook, "-e", f"@{variables}", *arguments)
         return done
 
     def release(self) -> str:

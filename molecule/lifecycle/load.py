@@ -206,14 +206,19 @@ class Load:
 
     async def sign(self, connection: Connection) -> None:
         """Sign the guestbook, with words that nobody else has; where it takes them, they are the record's mark."""
+        words = f"visit-{time.time_ns()}"
         async with self.one("sign", connection) as record:
             token = TOKEN.search((await connection.ask("GET", "/")).decode())
             if token is None:
                 raise WrongAnswerError("no form")
-            words = f"visit-{time.time_ns()}"
             form = urlencode({"name": "Ada", "message": words, "csrf_token": token[1]})
             await connection.ask("POST", "/", form.encode(), form=True, right="303")
             record.mark = words
+        if record.mark:
+            # No page may be older than what its reader has written.
+            async with self.one("again", connection):
+                if words.encode() not in await connection.ask("GET", "/"):
+                    raise WrongAnswerError("the page does not have what was written")
 
     def crowd(self, guestbook: bool) -> list[tuple[Callable[[Connection], Awaitable[None]], int, float]]:
         """Who comes, how many of them, and how often each, in seconds."""
