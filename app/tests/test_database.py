@@ -13,7 +13,7 @@ from flask import Flask
 from guestbook import create_app
 from guestbook.database import db
 from guestbook.models import Entry
-from sqlalchemy import select, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
@@ -147,3 +147,22 @@ def test_two_releases_write_the_same_file(make_app: Callable[..., Flask]) -> Non
     assert failures == []
     with new.app_context():
         assert len(db.session.scalars(select(Entry)).all()) == 100
+
+
+def test_a_connection_is_looked_at_before_it_is_used(app: Flask) -> None:
+    with app.app_context():
+        connection = db.engine.raw_connection()
+        broken = connection.driver_connection
+        connection.close()
+        broken.close()  # as a server does that is restarted
+        assert db.session.execute(text("SELECT 1")).scalar() == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "given"), [("postgresql+psycopg://x@/x", {"connect_timeout": 5}), ("sqlite://", {})]
+)
+def test_nobody_waits_long_for_a_server_that_is_gone(address: str, given: dict[str, object]) -> None:
+    arguments: dict[str, object] = {}
+    engine = create_engine(address)
+    engine.dialect.dispatch.do_connect(engine.dialect, None, [], arguments)
+    assert arguments == given

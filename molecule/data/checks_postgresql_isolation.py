@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 A, B = "onpostgres", "other"
+APPS: dict[str, Any] = {A: {"extensions": ["citext"]}, B: {}}
 PSQL = "psql -XAtqw -v ON_ERROR_STOP=1"
 READ = "SELECT * FROM secrets"
 SECRET = "only-for-the-other-app"  # noqa: S105 - it is none
@@ -65,57 +68,36 @@ CONTROLS = {
 }
 
 
+def provide(vps: Any, scratch: Path, **role: Any) -> None:
+    """Run the role alone, or its tasks that take an app's database away."""
+    include = {"name": "postgresql", **({"tasks_from": "absent"} if "postgresql_absent" in role else {})}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include, "vars": role}]}
+    (scratch / "play.yml").write_text(json.dumps([play]))
+    done = vps.playbook(str(scratch / "play.yml"))
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.fixture(scope="module", autouse=True)
-def other(vps: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def other(vps: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A second database, as the role makes them, with somebody who is connected to it."""
-    play = tmp_path_factory.mktemp("other") / "other.yml"
-    apps = f"{{{A}: {{extensions: [citext]}}, {B}: {{}}}}"
-    play.write_text(
-        f"- hosts: all\n  gather_facts: false\n  roles: [{{role: postgresql, vars: {{postgresql_apps: {apps}}}}}]\n"
-    )
+    scratch = tmp_path_factory.mktemp("other")
     vps.run("useradd", "--system", B)
     vps.run("sh", "-euc", f"echo '*:*:*:*:{B}' >/tmp/guessed; chmod 0600 /tmp/guessed; chown {A} /tmp/guessed")
-    done = vps.playbook(str(play))
-    assert done.returncode == 0, done.stdout
+    provide(vps, scratch, postgresql_apps=APPS)
     made = f"CREATE TABLE secrets (word text); INSERT INTO secrets VALUES ('{SECRET}')"
-    as_user(vps, B, f'{PSQL} -d {B} -c "{made}"')
-    vps.run(
-        "systemd-run",
-        "--quiet",
-        "--unit=visitor",
-        "runuser",
-        "-u",
-        B,
-        "--",
-        *shlex.split(PSQL),
-        "-d",
-        B,
-        "-c",
-        "SELECT pg_sleep(300)",
-    )
-    yield
-    vps.run("systemctl", "stop", "visitor")
-    vps.run(
-        "env",
-        "-C",
-        "/",
-        "runuser",
-        "-u",
-        "postgres",
-        "--",
-        "psql",
-        "-Xqc",
-        f"DROP DATABASE {B} WITH (FORCE)",
-        "-c",
-        f"DROP ROLE {B}",
-    )
+    assert as_user(vps, B, f'{PSQL} -d {B} -c "{made}"') == (0, "")
+    stay = shlex.split(f"runuser -u {B} -- {PSQL} -d {B} -c")
+    vps.run("systemd-run", "--quiet", "--unit=visitor", *stay, "SELECT pg_sleep(300)")
+    yield scratch
+    vps.run("systemctl", "stop", "visitor", check=False)
     vps.run("userdel", B)
-    assert vps.playbook("site.yml").returncode == 0
+    # As the inventory has it, without the other one.
+    provide(vps, scratch)
 
 
 def as_user(vps: Any, user: str, command: str) -> tuple[int, str]:
     """Exit code and all that was said."""
-    script = f'cd /; said=$(runuser -u {user} -- {command} 2>&1); code=$?; echo $code; echo "$said"'
+    script = f'cd /; said=$(runuser -u {user} -- {command} 2>&1); code=$?; echo $code; printf %s "$said"'
     code, _, said = vps.run("sh", "-c", script).partition("\n")
     return int(code), said
 
@@ -152,3 +134,25 @@ def test_an_app_without_a_database_there_gets_nowhere(vps: Any) -> None:
     for database in (A, B, "postgres", "template1"):
         code, said = as_user(vps, "onsqlite", f"{PSQL} -d {database} -c 'SELECT 1'")
         assert code, said
+
+
+def test_what_is_taken_away_is_kept_for_nobody_until_it_is_deleted(vps: Any, other: Path) -> None:
+    ask = f"{PSQL} -d {B} -c '{READ}'"
+    vps.run("systemctl", "stop", "visitor")
+    provide(vps, other, postgresql_absent=B)
+    code, said = as_user(vps, B, ask)
+    assert code
+    assert "not permitted to log in" in said
+    assert as_user(vps, "postgres", ask) == (0, SECRET)
+
+    provide(vps, other, postgresql_apps=APPS)
+    assert as_user(vps, B, ask) == (0, SECRET)
+
+    provide(vps, other, postgresql_absent=B, postgresql_absent_data=True)
+    code, said = as_user(vps, "postgres", ask)
+    assert code
+    assert f'database "{B}" does not exist' in said
+    count = f"SELECT count(*) FROM pg_roles WHERE rolname = '{B}'"
+    assert as_user(vps, "postgres", f'{PSQL} -d postgres -c "{count}"') == (0, "0")
+    # Once more is no mistake.
+    provide(vps, other, postgresql_absent=B, postgresql_absent_data=True)

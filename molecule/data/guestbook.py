@@ -59,9 +59,9 @@ class Guestbook:
     # -- versions and deploys
 
     def version(self, **migrations: str) -> Path:
-        """A new version of its source, with migrations by number: the text of each `upgrade`, line by line.
+        """A new version of its source, with migrations by number: the text of each `upgrade`.
 
-        Each follows upon the one whose number is one less.
+        Each follows upon the one whose number is one less; the second can be undone.
         """
         tree = self.scratch / f"{self.name}-{time.time_ns()}"
         shutil.copytree(PROJECT / "app", tree, ignore=LITTER)
@@ -70,6 +70,7 @@ class Guestbook:
             lines = [f'"""{number:04}"""', "import sqlalchemy as sa", "from alembic import op"]
             lines += [f'revision, down_revision = "{number:04}", "{number - 1:04}"', "def upgrade():"]
             lines += [f"    {line}" for line in body.splitlines()]
+            lines += ["def downgrade():", '    op.execute("ALTER TABLE entries DROP COLUMN mood")']
             (tree / f"migrations/versions/{number:04}_{key}.py").write_text("\n".join(lines) + "\n")
         (tree / "version.txt").write_text(tree.name)
         return tree
@@ -83,6 +84,11 @@ class Guestbook:
         variables.write_text(json.dumps({"apps": {self.name: {**said, "source": {"path": str(source)}}}}))
         done: subprocess.CompletedProcess[str] = self.vps.playbook(playbook, "-e", f"@{variables}", *arguments)
         return done
+
+    def undo(self) -> None:
+        """Take the migrations back that the app itself does not know; what serves goes on serving."""
+        if self.migration() != ["0001"]:
+            self.vps.run("slipway", "run", self.name, "flask", "--app", "wsgi", "db", "downgrade", "0001")
 
     def release(self) -> str:
         return str(self.vps.release(self.name))
