@@ -123,6 +123,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"vault_shop_secret_key": "changeme"}, "vault_shop_secret_key:"),
     ({"vault_shop_token": 12345678}, "vault_shop_token:"),
     ({"shop_password": "hunter2hunter2"}, "shop_password: is a secret in plain text"),
+    (app(database="mysql"), "apps.shop.database:"),
+    (app(database="postgresql") | {"postgresql_max_connections": 20}, "postgresql_max_connections: is 20"),
+    (app(database="postgresql", postgresql={"connections": 200}), "postgresql_max_connections: is 100"),
+    ({**app(), "postgresql_memory": 200}, "postgresql_memory:"),
+    ({**app(), "postgresql_rules": ["local all all trust\nhost all all all trust"]}, "postgresql_rules[0]:"),
+    ({**app(), "postgresql_packages": ["-o x"]}, "postgresql_packages[0]:"),
 ]
 
 FINE: dict[str, dict[str, Any]] = {
