@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .guestbook import Guestbook, apps, until
+from .guestbook import Guestbook, apps, provide, until
 
 # Each kind of database, and each app.
 KINDS = ["onsqlite", "onpostgres"]
@@ -20,9 +20,9 @@ CLUSTER = "postgresql@*-main.service"
 SCREEN = 40
 
 
-@pytest.fixture(scope="module")
-def book(request: pytest.FixtureRequest, vps: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guestbook]:
-    book = Guestbook(vps, request.param, tmp_path_factory.mktemp(request.param))
+@pytest.fixture
+def book(request: pytest.FixtureRequest, vps: Any, tmp_path: Path) -> Iterator[Guestbook]:
+    book = Guestbook(vps, request.param, tmp_path)
     yield book
     # Whoever comes next deploys the app as it is.
     book.undo()
@@ -276,40 +276,47 @@ def test_who_asks_for_none_does_not_even_see_the_socket(vps: Any) -> None:
 # -- another run
 
 
-def test_what_somebody_changed_is_foretold_and_put_right(vps: Any, postgres: Guestbook) -> None:
-    postgres.psql(f'ALTER ROLE "{postgres.name}" CREATEDB CONNECTION LIMIT 3')
+# As site.yml has it, by preflight's reckoning.
+ROLE = {"postgresql_apps": {"onpostgres": {"extensions": ["citext"], "connections": 19}}}
+
+
+def test_what_somebody_changed_is_foretold_and_put_right(vps: Any, postgres: Guestbook, tmp_path: Path) -> None:
+    assert "changed=0 " in provide(vps, tmp_path, **ROLE)
+    postgres.psql(f'ALTER ROLE "{postgres.name}" CREATEDB')
     postgres.psql(f'GRANT CONNECT ON DATABASE "{postgres.name}" TO PUBLIC')
-    foretold = vps.playbook("site.yml", "--check", "--diff")
-    assert foretold.returncode == 0, screen(foretold)
-    assert re.search(r"changed=[1-9]", foretold.stdout), screen(foretold)
-    assert "SECRET" not in foretold.stdout.replace("SECRET_KEY", "")
-    done = vps.playbook("site.yml")
-    assert done.returncode == 0, screen(done)
-    role = f"SELECT rolcreatedb, rolconnlimit > 3 FROM pg_roles WHERE rolname = '{postgres.name}'"
-    assert postgres.psql(role) == ["f|t"]
-    assert postgres.psql(f"SELECT has_database_privilege('public', '{postgres.name}', 'CONNECT')") == ["f"]
-    assert "changed=0 " in vps.playbook("site.yml", "--check", "--diff").stdout
+    postgres.psql("DROP EXTENSION citext")
+    state = (
+        "SELECT rolcreatedb, has_database_privilege('public', rolname, 'CONNECT'), "
+        f"(SELECT count(*) FROM pg_extension WHERE extname = 'citext') FROM pg_roles WHERE rolname = '{postgres.name}'"
+    )
+    assert postgres.psql(state) == ["t|t|0"]
+    assert "changed=3 " in provide(vps, tmp_path, "--check", "--diff", **ROLE)
+    assert postgres.psql(state) == ["t|t|0"]
+    assert "changed=3 " in provide(vps, tmp_path, **ROLE)
+    assert postgres.psql(state) == ["f|f|1"]
+    assert "changed=0 " in provide(vps, tmp_path, "--check", "--diff", **ROLE)
 
 
-def test_no_run_restarts_a_server_that_serves_unless_told(vps: Any, postgres: Guestbook) -> None:
+def test_no_run_restarts_a_server_that_serves_unless_told(vps: Any, postgres: Guestbook, tmp_path: Path) -> None:
     def server() -> str:
         return str(vps.run("systemctl", "show", "-P", "MainPID", CLUSTER))
 
     before = server()
-    more = ["-e", json.dumps({"postgresql_settings": {"max_worker_processes": 9}})]
+    more = ROLE | {"postgresql_settings": {"max_worker_processes": 9}}
     assert postgres.vps.https(postgres.domain).status == 200
     # To whom this Debian's version is another one, it says how to move, and moves nothing.
-    done = vps.playbook("site.yml", *more, "-e", "__postgresql_newest=99")
-    assert done.returncode == 0, screen(done)
-    assert "and this Debian has 99. Nothing moves it by itself" in done.stdout
-    assert "pg_upgradecluster" in done.stdout
-    assert "PostgreSQL takes max_worker_processes over at its next restart" in done.stdout
+    said = provide(vps, tmp_path, "-e", "__postgresql_newest=99", **more)
+    assert "and this Debian has 99. Nothing moves it by itself" in said
+    assert "pg_upgradecluster" in said
+    assert "PostgreSQL takes max_worker_processes over at its next restart" in said
+    assert "PostgreSQL takes max_worker_processes over at its next restart" in provide(vps, tmp_path, **more)
     assert server() == before
-    done = vps.playbook("site.yml", *more, "-e", "postgresql_restart=true")
-    assert done.returncode == 0, screen(done)
+    provide(vps, tmp_path, **more, postgresql_restart=True)
     assert server() != before
     assert postgres.psql("SHOW max_worker_processes") == ["9"]
     postgres.await_ready()
+    provide(vps, tmp_path, **ROLE, postgresql_restart=True)
+    assert postgres.psql("SELECT count(*) FROM pg_settings WHERE pending_restart") == ["0"]
 
 
 def test_too_many_connections_are_refused_before_anything_changes(vps: Any) -> None:

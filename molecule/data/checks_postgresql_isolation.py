@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from .guestbook import provide
+
 A, B = "onpostgres", "other"
-APPS: dict[str, Any] = {A: {"extensions": ["citext"]}, B: {}}
+# As site.yml would have it, had the inventory both.
+APPS: dict[str, Any] = {A: {"extensions": ["citext"], "connections": 19}, B: {}}
 PSQL = "psql -XAtqw -v ON_ERROR_STOP=1"
 READ = "SELECT * FROM secrets"
 SECRET = "only-for-the-other-app"  # noqa: S105 - it is none
@@ -68,15 +70,6 @@ CONTROLS = {
 }
 
 
-def provide(vps: Any, scratch: Path, **role: Any) -> None:
-    """Run the role alone, or its tasks that take an app's database away."""
-    include = {"name": "postgresql", **({"tasks_from": "absent"} if "postgresql_absent" in role else {})}
-    play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include, "vars": role}]}
-    (scratch / "play.yml").write_text(json.dumps([play]))
-    done = vps.playbook(str(scratch / "play.yml"))
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.fixture(scope="module", autouse=True)
 def other(vps: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A second database, as the role makes them, with somebody who is connected to it."""
@@ -91,8 +84,7 @@ def other(vps: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield scratch
     vps.run("systemctl", "stop", "visitor", check=False)
     vps.run("userdel", B)
-    # As the inventory has it, without the other one.
-    provide(vps, scratch)
+    provide(vps, scratch, postgresql_apps={A: APPS[A]})
 
 
 def as_user(vps: Any, user: str, command: str) -> tuple[int, str]:

@@ -40,6 +40,27 @@ def until(condition: Callable[[], Any], what: str, patience: float = 60) -> Any:
     return found
 
 
+def provide(vps: Any, scratch: Path, *arguments: str, **role: Any) -> str:
+    """Run the role postgresql alone, or its tasks that take an app's database away; returns what Ansible said.
+
+    Args:
+        vps: the test VPS.
+        scratch: a directory for the play.
+        arguments: of ansible-playbook.
+        role: the role's variables.
+
+    Raises:
+        AssertionError: it failed.
+    """
+    include = {"name": "postgresql", **({"tasks_from": "absent"} if "postgresql_absent" in role else {})}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include, "vars": role}]}
+    path = scratch / "postgresql.yml"
+    path.write_text(json.dumps([play]))
+    done = vps.playbook(str(path), *arguments)
+    assert done.returncode == 0, done.stdout
+    return str(done.stdout)
+
+
 class Guestbook:
     """An app.
 
