@@ -62,7 +62,7 @@ def check(app: str, database: Database, password: str = "") -> None:
     code, said = _ask(app, database, password)
     if code == 0 and "read-only" not in said:
         return
-    last = said.strip().splitlines()[-1:] or [f"psql ended with exit code {code}"]
+    last = [line.strip() for line in said.splitlines() if line.strip()][-3:] or [f"psql ended with exit code {code}"]
     words, hint = next((told for pattern, told in _REASONS.items() if re.search(pattern, said)), ("it refuses", ""))
     raise SlipwayError(f"The database of {app} cannot be used: {words}.{_room(database)}", hint=hint, log=last)
 
