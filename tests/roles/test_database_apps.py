@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from app_rules.databases import rule
 
 
 def app(name: str = "shop", **changes: Any) -> dict[str, Any]:
@@ -25,6 +26,29 @@ BAD = [
     *((app(name, **POSTGRESQL), f"apps.{name}: PostgreSQL has a {name} of its own") for name in (
         "none", "public", "template0", "template1")),
 ]  # fmt: skip
+
+
+RULES = [
+    ("local all monitoring peer", ""),
+    ("local all monitoring peer map=ops", ""),
+    ('local "my-app",other +team,"x" peer', ""),
+    ("host all all all reject", ""),
+    ("hostssl shop shop 192.0.2.7/32 scram-sha-256", ""),
+    ("host all all 2001:db8::/32 scram-sha-256", ""),
+    ("local all all trust", "lets in whoever says that name"),
+    ("local all all nonsense", "there is no method nonsense"),
+    ("host all all 10.0.0.1/8 md5", "10.0.0.1/8 is no network"),
+    ("host all all db.example.com md5", "db.example.com is no network"),
+    *((bad, "must be a line of pg_hba.conf") for bad in (
+        "", "local all all", "host all all peer", "all all peer", "local  all all peer", "local all all peer\nx",
+        "local all all peer x", "local a;b all peer", "# local all all peer", "include x")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "problem"), RULES)
+def test_what_a_rule_may_say(line: str, problem: str) -> None:
+    told = [text for _, text in rule("postgresql_rules[0]", line)]
+    assert (not told) if not problem else [text for text in told if problem in text]
 
 
 @pytest.mark.parametrize(("given", "problem"), BAD, ids=range(len(BAD)))

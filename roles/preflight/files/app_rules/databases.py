@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
@@ -9,6 +10,11 @@ from app_rules.described import Problems
 
 # Names that PostgreSQL has for itself: an app's name is that of its role and of its database.
 _TAKEN = {"none", "postgres", "public", "template0", "template1"}
+_NAMES = re.compile(r'[A-Za-z0-9_+@."-]+(,[A-Za-z0-9_+@."-]+)*')
+# Kinds of lines of pg_hba.conf, each with the number of words before the method.
+_KINDS = {"local": 3, "host": 4, "hostssl": 4, "hostnossl": 4, "hostgssenc": 4, "hostnogssenc": 4}
+_METHODS = {"peer", "scram-sha-256", "md5", "cert", "ident", "ldap", "pam", "gss", "radius", "reject"}
+_OPTION = re.compile(r"[a-z]+=\S+")
 # Beside those that serve: release_command, and somebody who looks, twice.
 _MORE = 3
 # For whoever looks after the server, for backups and dumps: what the server keeps for superusers, and some.
@@ -19,6 +25,23 @@ _WHY = "server.processes x server.threads, twice during a deploy, workers, timer
 def extension(key: str, value: str) -> Problems:
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", value):
         yield key, "must be the name of an extension of PostgreSQL, such as citext"
+
+
+def rule(key: str, value: str) -> Problems:
+    """One line of pg_hba.conf, whose own check comes too late: with a line that it cannot read no server starts."""
+    words = value.split(" ") if value.isprintable() else []
+    count = _KINDS.get(words[0] if words else "", 0)
+    right = count and len(words) > count and all(map(_NAMES.fullmatch, words[1:3]))
+    if not right or not all(map(_OPTION.fullmatch, words[count + 1 :])):
+        yield key, "must be a line of pg_hba.conf with single blanks, such as local all monitoring peer"
+    elif words[count] not in _METHODS:
+        trust = "lets in whoever says that name" if words[count] == "trust" else f"there is no method {words[count]}"
+        yield key, f"{trust}; use peer or scram-sha-256"
+    elif count == 4 and words[3] not in {"all", "samehost", "samenet"}:
+        try:
+            ipaddress.ip_network(words[3])
+        except ValueError:
+            yield key, f"{words[3]} is no network such as 10.0.0.0/8"
 
 
 def connections(app: dict[str, Any]) -> int:

@@ -53,6 +53,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "user": access.user,
     "password_hash": access.password_hash,
     "extension": databases.extension,
+    "rule": databases.rule,
     "directory": words.directory,
     "package": words.package,
     "account": words.account,
