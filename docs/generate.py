@@ -126,7 +126,7 @@ def sections(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def play_roles(playbook: str) -> list[str]:
     plays = yaml.safe_load((ROOT / "playbooks" / playbook).read_text())
-    return [str(entry["role"]) for play in plays for entry in play["roles"]]
+    return [str(entry["role"]) for play in plays for entry in play.get("roles", ())]
 
 
 def roles() -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -47,6 +48,28 @@ def test_the_vault_holds_fresh_secrets_under_the_environment_s_own_id(two: Check
     assert secret.startswith('!unsafe "')
     assert len(secret) == 64 + len('!unsafe ""')
     assert texts[0] != texts[1]
+
+
+def test_an_older_vault_gets_a_password_for_backups_and_keeps_all_else(two: Checkout) -> None:
+    vault = two.root / "group_vars/staging/vault.yml"
+    held = vault.read_bytes()
+    older = '# ours\nvault_guestbook_secret_key: !unsafe "{{ not a template }}"\nvault_more: {a: [1, 2]}\n'
+    try:
+        two.write_vault("staging", older)
+        result = two.environment("staging")
+        assert result.returncode == 0, result.stdout
+        text = two.run("ansible-vault", "view", "group_vars/staging/vault.yml").stdout
+        assert text.startswith(older)
+        password = re.findall(r'^vault_backup_password: !unsafe "(\w{64})"$', text, re.MULTILINE)
+        assert len(password) == 1
+        assert password[0] not in result.stdout
+        assert vault.read_text().startswith("$ANSIBLE_VAULT;1.2;AES256;staging\n")
+        assert stat.S_IMODE(vault.stat().st_mode) == 0o600
+        after = vault.read_bytes()
+        assert two.environment("staging").returncode == 0
+        assert vault.read_bytes() == after
+    finally:
+        vault.write_bytes(held)
 
 
 def test_only_one_line_of_ansible_s_configuration_changes(two: Checkout) -> None:

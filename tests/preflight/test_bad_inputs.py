@@ -129,6 +129,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({**app(), "postgresql_memory": 200}, "postgresql_memory:"),
     ({**app(), "postgresql_rules": ["local all all trust\nhost all all all trust"]}, "postgresql_rules[0]:"),
     ({**app(), "postgresql_packages": ["-o x"]}, "postgresql_packages[0]:"),
+    ({"backup_password": "{{ none_such | default('') }}"}, "vault_backup_password: is missing"),
+    ({"backup_repository": "backups"}, "backup_repository: must be a directory on the host"),
+    ({"backup_repository": "/var/../etc"}, "backup_repository: must be a directory on the host"),
+    ({"backup_repository": "sftp://b@host//x; id"}, "backup_"),
+    ({"backup_repository": "rest:https://me:word@host/x"}, "backup_repository: holds a password"),
+    ({"backup_repository": "sftp://b@host//x", "backup_ssh_host_key": "ssh-ed25519 AAAA"}, "vault_backup_ssh_key: is"),
+    ({"backup_keep_last": 0}, "backup_keep_last: must be"),
+    ({"backup_drill_at": "whenever; id"}, "backup_drill_at: must be a time as systemd writes it"),
 ]
 
 FINE: dict[str, dict[str, Any]] = {
@@ -154,7 +162,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (folder / "host_vars" / f"{name}.yml").write_text(yaml.safe_dump({**app(), **variables}, allow_unicode=True))
     # The very wiring, below the hosts' own variables.
     (folder / "group_vars").symlink_to(ROOT / "group_vars")
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(given)}}))
+    hosts, secrets = json.dumps(dict.fromkeys(given)), "{vault_backup_password: !unsafe kZ8wQ2vX5nT7kZ8w}"
+    (folder / "hosts.yml").write_text(f"all: {{hosts: {hosts}, vars: {secrets}}}\n")
     task = "{name: Change something, ansible.builtin.debug: {msg: passed}}"
     play = f"[{{hosts: all, connection: local, gather_facts: false, roles: [preflight], tasks: [{task}]}}]\n"
     (folder / "play.yml").write_text(play)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import sqlite3
 import sys
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from slipway import layout, probe, process, units, venv, workers
+from slipway import layout, probe, process, transaction, units, venv, workers
+from slipway.data import backup, restore
+from slipway.data.repository import Repository
 from slipway.errors import SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Health, Settings, Spec
+
+from . import restic
 
 
 @dataclass
@@ -119,3 +128,98 @@ def _fake_venv(venvs: Path, *_args: object, **_kwargs: object) -> Path:
     if not (path / "bin" / "python").exists():
         (path / "bin" / "python").symlink_to(sys.executable)
     return path
+
+
+@contextlib.contextmanager
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that is closed afterwards, as one of a process that has ended is."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+def count(path: Path) -> int:
+    """The rows in one of the shop's databases."""
+    with database(path) as connection:
+        return int(connection.execute("select count(*) from entry").fetchone()[0])
+
+
+@dataclass
+class Shop:
+    """The app with its data.
+
+    Attributes:
+        repository: where the backups are.
+        database: the app's.
+    """
+
+    host: Host
+    repository: Path
+    database: Path
+    config: Path
+
+    def rows(self) -> list[str]:
+        with database(self.database) as connection:
+            return [row[0] for row in connection.execute("select text from entry order by text")]
+
+    def write(self, *texts: str) -> None:
+        with database(self.database) as connection:
+            connection.executemany("insert into entry values (?)", [(text,) for text in texts])
+
+    def at(self, revision: str) -> None:
+        with database(self.database) as connection:
+            connection.execute("update alembic_version set version_num = ?", [revision])
+
+    def deploy(self, version: str = "1", **changes: object) -> str:
+        return str(transaction.deploy(self.host.spec(version, **changes), self.host.archive())["release"])
+
+    def backup(self, kind: str = "manual") -> dict[str, Any]:
+        return backup.run("shop", kind=kind, actor="me")
+
+    def restore(self, **given: Any) -> dict[str, Any]:
+        return restore.run("shop", actor="me", **given)
+
+    def configure(self, **changes: Any) -> None:
+        self.config.write_text(json.dumps(json.loads(self.config.read_text()) | changes))
+
+    def status(self) -> dict[str, Any]:
+        path = Path(os.environ["SLIPWAY_BACKUP_STATE"]) / "status" / "shop.json"
+        return dict(json.loads(path.read_text()))
+
+    def left(self) -> list[str]:
+        """What a restore or a backup has left behind that nobody asked it to."""
+        work = Path(os.environ["SLIPWAY_BACKUP_STATE"]) / ".work" / "shop"
+        found = [path for path in work.glob("*") if path.name != "lock"]
+        base = self.host.layout
+        found += [path for path in (base.restoring, base.restore, base.transaction) if path.exists()]
+        return sorted(map(str, found))
+
+
+def _played_restic(repository: Repository, words: list[str]) -> Any:
+    known = repository._config
+    return restic.run(words, repository=Path(known.repository), password=Path(known.password_file).read_text())
+
+
+@pytest.fixture
+def shop(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    (tmp_path / "password").write_text("secret")
+    config = tmp_path / "backup.json"
+    about = {"repository": str(tmp_path / "repository"), "host": "web1", "wait": 1, "keep": {"last": 2}}
+    about |= {"password_file": str(tmp_path / "password"), "credentials_file": str(tmp_path / "credentials")}
+    config.write_text(json.dumps(about | {"maintenance": str(tmp_path / "maintenance")}))
+    monkeypatch.setenv("SLIPWAY_BACKUP", str(config))
+    monkeypatch.setenv("SLIPWAY_BACKUP_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(Repository, "_restic", _played_restic)
+    monkeypatch.setattr("slipway.data.repository._RETRY", 0.1)
+    monkeypatch.setattr(process, "give", lambda _app, _tree: None)
+    monkeypatch.setattr(process, "user_id", lambda _app: os.geteuid())
+    monkeypatch.setattr(workers, "pause_timers", lambda _app: None)
+    path = layout.Layout("shop").shared / "shop.db"
+    with database(path) as connection:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("create table entry (text)")
+        connection.execute("create table alembic_version (version_num)")
+        connection.execute("insert into alembic_version values ('0001')")
+    (path.parent / "upload.txt").write_text("mine")
+    found = Shop(host, tmp_path / "repository", path, config)
+    found.write("one", "two")
+    return found

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from slipway import transaction
+from slipway import process, transaction
 from slipway.errors import SlipwayError
 
 from .conftest import Host
@@ -23,6 +23,13 @@ def database(path: Path) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_BACKUP", str(tmp_path / "backup.json"))
+    monkeypatch.setenv("SLIPWAY_BACKUP_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(process, "give", lambda _app, _tree: None)
+
+
 def deploy(host: Host, version: str, command: str) -> None:
     spec = host.spec(version, release_command=command, python=sys.executable, keep=2)
     transaction.deploy(spec, host.archive())
@@ -34,8 +41,8 @@ def test_a_database_is_copied_before_it_is_changed(host: Host) -> None:
     change = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('delete from entry'); c.commit()"
     deploy(host, "1", f'{sys.executable} -c "{change}" {path}')
     (dump,) = host.layout.dumps.iterdir()
-    assert [copy.name for copy in dump.iterdir()] == ["instance-app.db"]
-    copied = sqlite3.connect(dump / "instance-app.db").execute("select text from entry").fetchall()
+    assert sorted(copy.name for copy in dump.rglob("*") if copy.is_file()) == ["app.db", "manifest.json"]
+    copied = sqlite3.connect(dump / "sqlite/instance/app.db").execute("select text from entry").fetchall()
     assert copied == [("before",)]
     assert sqlite3.connect(path).execute("select text from entry").fetchall() == []
     assert sorted(left.name for left in path.parent.iterdir()) == ["app.db"]

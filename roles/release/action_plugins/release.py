@@ -129,8 +129,14 @@ class ActionModule(ActionBase):
                 result["releases"] = {row["app"]: self._slipway(["releases", row["app"]]) for row in result["apps"]}
             case "removed":
                 self._remove(result)
+            case "backed_up":
+                self._back_up(result)
+            case "restored":
+                self._restore(result)
             case other:
-                raise AnsibleActionFail(f"state: {other!r} is not one of deployed, rolled_back, listed, removed")
+                raise AnsibleActionFail(
+                    f"state: {other!r} is not one of deployed, rolled_back, listed, removed, backed_up, restored"
+                )
         return result
 
     def _deploy(self, result: dict[str, Any]) -> None:
@@ -198,6 +204,23 @@ class ActionModule(ActionBase):
         result["changed"] = (
             any(row["app"] == app for row in answer or []) if self._task.check_mode else answer["changed"]
         )
+
+    def _back_up(self, result: dict[str, Any]) -> None:
+        if self._task.check_mode:
+            result["skipped"] = True
+            return
+        app = self._task.args.get("app")
+        result["backups"] = self._slipway(["backup", *([app] if app else [])])
+        result["changed"] = True
+
+    def _restore(self, result: dict[str, Any]) -> None:
+        """Restore; in check mode, do all of it but the last step."""
+        given = self._task.args
+        words = [word for key in ("at", "backup", "release") if given.get(key) for word in (f"--{key}", given[key])]
+        words += ["--migrate"] if boolean(given.get("migrate", False)) else []
+        words += ["--check-only"] if self._task.check_mode else []
+        result["restored"] = self._slipway(["restore", *words, given["app"]])
+        result["changed"] = True
 
     def _slipway(self, arguments: list[str], request: Any = None, *, may_be_missing: bool = False) -> Any:
         """Call the program on the host, installing it first where it is missing or another version."""

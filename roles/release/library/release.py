@@ -19,8 +19,10 @@ options:
       - V(rolled_back) makes O(app) serve an earlier release.
       - V(listed) reports what serves, changing nothing.
       - V(removed) stops everything of O(app) and takes its code away.
+      - V(backed_up) takes a backup of O(app), or of every app.
+      - V(restored) brings the data of O(app) back from a backup.
     type: str
-    choices: [deployed, rolled_back, listed, removed]
+    choices: [deployed, rolled_back, listed, removed, backed_up, restored]
     default: deployed
   apps:
     description: The apps, by name; see C(release_apps) of the role.
@@ -31,17 +33,29 @@ options:
     type: dict
     default: {}
   app:
-    description: The app to roll back or to remove.
+    description: The app to roll back, to remove, to back up or to restore.
     type: str
   data:
     description: With V(removed), take the app's data away as well.
     type: bool
     default: false
   release:
-    description: The release to roll back to; without it, the good one before the serving one.
+    description: >-
+      The release to roll back to; without it, the good one before the serving one. With V(restored), the release
+      that is to serve what is restored.
     type: str
   force:
     description: With V(rolled_back), go even to a release that failed, or that the database has been migrated past.
+    type: bool
+    default: false
+  at:
+    description: With V(restored), the newest backup that is not younger than this time.
+    type: str
+  backup:
+    description: With V(restored), a certain backup.
+    type: str
+  migrate:
+    description: With V(restored), run the release command on what is restored before it serves.
     type: bool
     default: false
   arguments:

@@ -8,6 +8,7 @@ from typing import Any
 from app_rules import (
     access,
     addresses,
+    backups,
     certificates,
     databases,
     http,
@@ -54,6 +55,7 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "password_hash": access.password_hash,
     "extension": databases.extension,
     "rule": databases.rule,
+    "repository": backups.repository,
     "directory": words.directory,
     "package": words.package,
     "account": words.account,

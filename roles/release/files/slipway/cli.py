@@ -13,20 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from slipway import build, history, process, readiness, removal, spec, transaction, units
+from slipway.data import swap, verbs
 from slipway.errors import BAD_REQUEST, FAILED, SlipwayError
 from slipway.layout import APP_NAME, RELEASE_ID, Layout, apps
 
-_DESCRIPTION = "Releases of the Flask apps on this host: see them, roll one back, read its logs, run a command in it."
+_DESCRIPTION = (
+    "Releases of the Flask apps on this host: see them, roll one back, read its logs, run a command in it; "
+    "and their data: back it up, bring it back."
+)
 _EPILOG = "Exit codes: 0 done, 1 failed, 2 bad request, 3 another deploy holds the lock, 4 a release is not healthy."
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("slipway", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def verb(name: str, text: str, *, app: bool = True) -> argparse.ArgumentParser:
-        command = verbs.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text)
         if app:
             command.add_argument("app", metavar="APP", type=_app)
         return command
@@ -44,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")
     command = verb("run", "run a command with the app's user, environment and settings")
     command.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+    verbs.declare(verb, _app, _release)
     command = verb("remove", "stop an app and take its code away", app=False)
     command.add_argument("app", metavar="APP", type=_name)
     command.add_argument("--data", action="store_true", help="its data too")
@@ -122,7 +127,23 @@ def _run(app: str, command: list[str]) -> int:
 def _deploy(archive: Path | None) -> dict[str, Any]:
     # Visitors come first: building must not take the processor from what serves. systemd starts the app by itself.
     os.nice(10)
-    return transaction.deploy(spec.parse(sys.stdin.read()), archive)
+    wanted = spec.parse(sys.stdin.read())
+    swap.recover(wanted.app, actor=wanted.actor)
+    return transaction.deploy(wanted, archive)
+
+
+def _rollback(app: str, release: str | None, *, force: bool) -> dict[str, Any]:
+    swap.recover(app, actor=_actor())
+    return transaction.rollback(app, release, actor=_actor(), force=force)
+
+
+def _start(app: str) -> None:
+    try:
+        swap.recover(app, actor="a restart of the machine")
+    except SlipwayError as error:
+        # With a database that does not answer, the app had better say so itself than not run at all.
+        print(f"slipway: {error}", file=sys.stderr)
+    transaction.start(app)
 
 
 def _logs(app: str, *, follow: bool, lines: int) -> int:
@@ -152,14 +173,15 @@ _VERBS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "status": lambda _: _status(),
     "deploy-check": lambda _: readiness.check(),
     "releases": lambda given: _releases(given.app),
-    "rollback": lambda given: transaction.rollback(given.app, given.release, actor=_actor(), force=given.force),
+    "rollback": lambda given: _rollback(given.app, given.release, force=given.force),
     "remove": lambda given: removal.remove(given.app, data=given.data, actor=_actor()),
     "logs": lambda given: _logs(given.app, follow=given.follow, lines=given.lines),
     "run": lambda given: _run(given.app, given.command),
-    "start": lambda given: transaction.start(given.app),
+    "start": lambda given: _start(given.app),
     "stop": lambda given: transaction.stop(given.app),
     "plan": lambda _: [transaction.plan(spec.parse(json.dumps(request))) for request in json.load(sys.stdin)],
     "deploy": lambda given: _deploy(given.archive),
+    **verbs.verbs(_actor),
 }
 
 
@@ -168,12 +190,25 @@ def _print(result: Any, *, as_json: bool) -> None:
         print(json.dumps(result, sort_keys=True))
     elif isinstance(result, list):
         print(_table(result))
+    elif isinstance(result, dict) and "backup" in result:
+        print(_told(result))
     elif isinstance(result, dict) and "release" not in result:
         print(f"{result['app']} {'is gone' if result['changed'] else 'was not there'}")
     elif isinstance(result, dict):
         before = f" (before: {result['previous']})" if result["previous"] else ""
         verb = "now serves" if result["changed"] else "already serves"
         print(f"{result['app']} {verb} release {result['release']}{before}")
+
+
+def _told(restored: dict[str, Any]) -> str:
+    whole = f"{restored['app']}: backup {restored['backup']} of {restored['taken']}, {restored['tables']} tables with "
+    whole += f"{restored['rows']} rows and {restored['files']} files"
+    if not restored["changed"]:
+        return f"{whole}, can be restored: every row is as it was. Nothing was changed."
+    return (
+        f"{whole}, is back, and release {restored['serves']} serves it.\n"
+        f"What it replaced is kept, and is in backup {restored['safety']}: slipway restored {restored['app']}"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

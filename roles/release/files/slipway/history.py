@@ -65,14 +65,14 @@ def deployed(layout: Layout) -> list[str]:
 def previous(layout: Layout) -> str | None:
     """The release that a rollback without a name goes to, or None.
 
-    A deploy stands on what it replaced, and a rollback takes away what stood on its target: rolling back twice goes
-    back twice, and what somebody rolled back from is not gone back to, whatever is deployed later.
+    A deploy stands on what it replaced, and a rollback, or a restore, takes away what stood on its target: rolling
+    back twice goes back twice, and what somebody rolled back from is not gone back to, whatever is deployed later.
     """
     line: list[str] = []
     for entry in read(layout):
         release = entry.get("release")
         if entry.get("result") == "ok" and isinstance(release, str):
-            if entry.get("action") == "rollback" and release in line:
+            if entry.get("action") in {"rollback", "restore"} and release in line:
                 del line[line.index(release) + 1 :]
             else:
                 line = [*(other for other in line if other != release), release]

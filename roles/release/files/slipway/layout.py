@@ -68,6 +68,21 @@ class Layout:
         """Exists only while a transaction runs; found without its lock held, it tells that one died."""
         return self.base / "transaction.json"
 
+    @property
+    def restoring(self) -> Path:
+        """Data that is being brought back, beside what serves."""
+        return self.base / ".restoring"
+
+    @property
+    def replaced(self) -> Path:
+        """Data that a restore has replaced, until somebody says that nobody wants it any more."""
+        return self.base / "replaced"
+
+    @property
+    def restore(self) -> Path:
+        """Exists only while restored data changes places with what served; found later, it tells that one died."""
+        return self.base / "restore.json"
+
     def release(self, release: str) -> Path:
         return self.releases / release
 

@@ -39,6 +39,11 @@ def group_id(app: str) -> int:
         ) from None
 
 
+def user_id(app: str) -> int:
+    """The number of an app's user, which `group_id` has found to exist."""
+    return pwd.getpwnam(app).pw_uid
+
+
 @dataclass(frozen=True)
 class Place:
     """Where and as whom a command runs.
@@ -79,21 +84,26 @@ def run(app: str, release: Path, command: str, *, timeout: float, name: str) -> 
 
 
 def run_in(place: Place, command: str, *, timeout: float, name: str) -> list[str]:
+    """Run a command, split as a shell would but never given to one, to its end; see `run_words`."""
+    return run_words(place, shlex.split(command), timeout=timeout, name=name, shown=command)
+
+
+def run_words(place: Place, words: list[str], *, timeout: float, name: str, shown: str = "") -> list[str]:
     """Run a command to its end and return its last lines, standard error included.
 
     Args:
         place: where and as whom.
-        command: split as a shell would, but never given to one.
+        words: the command and its arguments.
         timeout: seconds; then the command and its children are killed.
         name: what to call it in a message.
+        shown: the command as a message shows it; nothing where its name says enough.
 
     Raises:
         SlipwayError: it is not to be found, ended with an error or took too long; with its last lines.
     """
-    argv = shlex.split(command)
     try:
         process = subprocess.Popen(
-            argv,
+            words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,7 +115,7 @@ def run_in(place: Place, command: str, *, timeout: float, name: str) -> list[str
         )
     except FileNotFoundError:
         raise SlipwayError(
-            f"{name}: there is no command {argv[0]!r}.", hint="Is the package that brings it in the dependency lock?"
+            f"{name}: there is no command {words[0]!r}.", hint="Is the package that brings it in the dependency lock?"
         ) from None
     try:
         output, _ = process.communicate(timeout=timeout)
@@ -114,7 +124,8 @@ def run_in(place: Place, command: str, *, timeout: float, name: str) -> list[str
         output, _ = process.communicate()
         raise SlipwayError(f"{name} took longer than {timeout:g} s and was stopped.", log=_last(output)) from None
     if process.returncode:
-        raise SlipwayError(f"{name} ended with exit code {process.returncode}: {command}", log=_last(output))
+        command = f": {shown}" if shown else "."
+        raise SlipwayError(f"{name} ended with exit code {process.returncode}{command}", log=_last(output))
     return _last(output)
 
 

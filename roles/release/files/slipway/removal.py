@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 from slipway import lock, units, workers
+from slipway.data import swap
 from slipway.layout import Layout
 
 
@@ -16,7 +17,8 @@ def remove(app: str, *, data: bool, actor: str) -> dict[str, Any]:
 
     Args:
         app: the app.
-        data: whether `shared/` and the dumps go as well. Kept, they belong to root from then on.
+        data: whether `shared/`, the dumps and what restores have replaced go as well. Kept, they belong to root from
+            then on. Its backups stay in the repository.
         actor: who asks.
 
     Returns:
@@ -26,13 +28,15 @@ def remove(app: str, *, data: bool, actor: str) -> dict[str, Any]:
     if not layout.releases.is_dir() and not (data and layout.base.is_dir()):
         return {"app": app, "changed": False}
     with lock.held(layout, actor=actor, timeout=60):
+        if data:
+            swap.forget(layout)
         workers.stop(app)
         workers.forget_timers(app)
         subprocess.run(["systemctl", "disable", "--now", f"{app}.service"], capture_output=True)
         for release in units.instances(app):
             units.drain(layout, release)
             units.stop(app, release)
-        kept = set() if data else {layout.shared, layout.dumps}
+        kept = set() if data else {layout.shared, layout.dumps, layout.replaced}
         for path in layout.base.iterdir():
             if path.is_dir() and not path.is_symlink():
                 if path not in kept:

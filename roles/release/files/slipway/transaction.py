@@ -33,6 +33,7 @@ class Run:
     previous: str | None
     steps: dict[str, float] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
+    backup: str = ""
     output: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -93,7 +94,7 @@ def deploy(spec: Spec, archive: Path | None) -> dict[str, Any]:
                 run.warnings = run.step("build", lambda: build.build(layout, spec, release, archive))
             history.clear_failed(layout, release)
             if spec.migrate and spec.release_command and release != run.previous:
-                run.output = run.step("dump", lambda: dumps.take(layout, spec, release))
+                run.backup, run.output = run.step("dump", lambda: dumps.take(layout, spec, release))
                 run.output += run.step("release_command", lambda: _release_command(run))
             _switch(run)
         return _settle(run)
@@ -156,14 +157,14 @@ def recover(layout: Layout) -> None:
     if current is not None:
         try:
             spec = recorded_spec(layout, current)
-            _bring_up(layout, current, spec)
+            bring_up(layout, current, spec)
             workers.bring_over(layout, current, spec)
         except SlipwayError as error:
             # Switched, but never asked through the web server: what served before is the one that is known to work.
             if current == release and previous and build.is_complete(layout, previous):
                 history.mark_failed(layout, current, error.message)
                 units.start(layout.app, previous)
-                _point(layout, previous)
+                point(layout, previous)
     if intent.get("action") and release == layout.current_id() != previous:
         history.write(layout, action=intent["action"], release=release, previous=previous, result="ok", recovered=True)
     else:
@@ -185,19 +186,19 @@ def recover(layout: Layout) -> None:
 
 def _switch(run: Run) -> None:
     layout, spec, release = run.layout, run.spec, run.release
-    run.step("start", lambda: _bring_up(layout, release, spec))
+    run.step("start", lambda: bring_up(layout, release, spec))
     _run_hook(run, "before_switch")
     # Before the first switch, not after it: from then on a restart of the machine has to bring the app back.
     units.enable_boot(layout.app)
     if release != run.previous:
-        run.step("switch", lambda: _point(layout, release))
+        run.step("switch", lambda: point(layout, release))
     if spec.front:
-        run.step("front", lambda: _ask_front(run))
+        run.step("front", lambda: ask_front(spec))
     run.step("workers", lambda: workers.bring_over(layout, release, spec))
     _run_hook(run, "after_switch")
 
 
-def _point(layout: Layout, release: str) -> None:
+def point(layout: Layout, release: str) -> None:
     """Move the link. What it named stays at hand: pages that are on their way ask for their assets after the switch."""
     if (before := layout.current_id()) not in {None, release}:
         durable.replace_link(layout.previous, f"releases/{before}")
@@ -249,7 +250,7 @@ def _undo(run: Run) -> None:
     layout = run.layout
     build.clean(layout)
     if run.previous is not None and layout.current_id() != run.previous:
-        _point(layout, run.previous)
+        point(layout, run.previous)
     elif run.previous is None and layout.current.is_symlink():
         layout.current.unlink()
     if run.release != run.previous:
@@ -272,6 +273,7 @@ def _note(run: Run, **result: str) -> None:
         revision=run.spec.revision,
         by=run.spec.actor,
         steps=run.steps,
+        **({"backup": run.backup} if run.backup else {}),
         **result,
     )
 
@@ -332,7 +334,7 @@ def _run_hook(run: Run, name: str) -> None:
         run.step(name, lambda: process.run(app, release, hook.command, timeout=hook.timeout, name=f"hooks.{name}"))
 
 
-def _bring_up(layout: Layout, release: str, spec: Spec) -> None:
+def bring_up(layout: Layout, release: str, spec: Spec) -> None:
     """Start a release's instance and ask its own socket until it is healthy."""
     began = time.time()
     units.start(layout.app, release)
@@ -349,12 +351,13 @@ def _bring_up(layout: Layout, release: str, spec: Spec) -> None:
         raise
 
 
-def _ask_front(run: Run) -> None:
-    health = run.spec.health
-    answer = probe.ask_front(run.spec.front, health)(health.timeout, lambda: False)
-    if not probe.accepts(health, answer) and not (run.spec.guarded and answer.status in {401, 403}):
+def ask_front(spec: Spec) -> None:
+    """Ask what serves now, through the web server."""
+    health = spec.health
+    answer = probe.ask_front(spec.front, health)(health.timeout, lambda: False)
+    if not probe.accepts(health, answer) and not (spec.guarded and answer.status in {401, 403}):
         raise SlipwayError(
-            f"After the switch, the web server at {run.spec.front} answered GET {health.path} for {health.host} "
+            f"After the switch, the web server at {spec.front} answered GET {health.path} for {health.host} "
             f"with {answer}; the app itself is healthy.",
             hint="The switch was undone. Look at the web server: journalctl -u nginx, nginx -t.",
             code=UNHEALTHY,

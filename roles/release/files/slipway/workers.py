@@ -92,6 +92,12 @@ def forget_timers(app: str) -> None:
     _systemctl("disable", "--now", *_installed_timers(app))
 
 
+def pause_timers(app: str) -> None:
+    """Stop all timers of an app and the jobs that they have started, until `follow`."""
+    timers = _installed_timers(app)
+    _systemctl("stop", *timers, *(timer.removesuffix(".timer") + ".service" for timer in timers))
+
+
 def stop(app: str) -> None:
     """Stop all workers of an app."""
     _systemctl("stop", *running(app))
