@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway import build, durable, faults, lock, process
-from slipway.data import manifest, sqlite, status
+from slipway.data import credentials, manifest, sqlite, status
 from slipway.data.config import MARGIN, Config, load, work
 from slipway.data.manifest import Manifest, Part
 from slipway.data.postgresql import Server
@@ -133,6 +133,15 @@ def spec_of(layout: Layout, release: str) -> Spec:
     return from_public(build.record(layout, release)["spec"])
 
 
+def server_of(layout: Layout, spec: Spec, release: str) -> Server:
+    """The server of a release's database, which that release knows how to log in to."""
+    return Server(layout.app, spec.database, credentials.of_release(spec.database, _settings(layout, spec, release)))
+
+
+def _settings(layout: Layout, spec: Spec, release: str) -> Path:
+    return layout.release(release) / spec.settings.filename
+
+
 def stage(layout: Layout, *, kind: str, before: str = "") -> Manifest:
     """Copy an app's databases into its working directory and describe what is there.
 
@@ -151,7 +160,7 @@ def stage(layout: Layout, *, kind: str, before: str = "") -> Manifest:
     staging.mkdir(mode=0o700)
     at = datetime.now(UTC).replace(microsecond=0)
     databases = sqlite.find(layout.shared)
-    server = Server(layout.app, spec.database) if spec.database.kind == "postgresql" else None
+    server = server_of(layout, spec, release or before) if spec.database.kind == "postgresql" else None
     _check_space(directory, sum(path.stat().st_size for path in databases) + (server.size() if server else 0))
     parts = [_copy_sqlite(layout, path, directory) for path in databases]
     faults.point("backup:copied")

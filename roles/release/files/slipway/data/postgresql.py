@@ -1,4 +1,4 @@
-"""An app's database in PostgreSQL on this host, by its Unix socket.
+"""An app's database in PostgreSQL: on this host, by its Unix socket, or on another one, where it can be read only.
 
 The app's own user reads it and fills what is restored: a function that somebody has planted in a table's definition
 runs with that user's rights and no others. `postgres` makes, renames and drops databases, and looks into none.
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -74,32 +74,28 @@ class Server:
     Args:
         app: the app, whose user logs in by its own name.
         database: what the app's spec says of it.
-
-    Raises:
-        SlipwayError: it is on another host.
+        credentials: what the app logs in with on another host; on this one its user is enough.
     """
 
-    def __init__(self, app: str, database: spec.Database) -> None:
-        if database.host:
-            raise SlipwayError(
-                f"The database of {app} is on {database.host}: back it up there, where its files are.",
-                hint="slipway backs up the databases of its own host.",
-            )
+    def __init__(self, app: str, database: spec.Database, credentials: Mapping[str, str] | None = None) -> None:
         self.app = app
         self.name = database.name
+        self.apart = database.host
         self._database = database
+        self._credentials = dict(credentials or {})
 
     def _place(self, user: str, role: str, database: str) -> process.Place:
         settings = " ".join(f"-c {key}={value}" for key, value in _SETTINGS.items())
         variables = {
             "PATH": "/usr/bin:/bin",
             "LANG": "C.UTF-8",
-            "PGHOST": os.environ.get("SLIPWAY_PGHOST", _SOCKET),
+            "PGHOST": self.apart or os.environ.get("SLIPWAY_PGHOST", _SOCKET),
             "PGPORT": str(self._database.port),
             "PGUSER": role,
             "PGDATABASE": database,
             "PGCONNECT_TIMEOUT": "20",
             "PGOPTIONS": settings,
+            **self._credentials,
         }
         return process.Place(user, Path("/"), variables)
 
@@ -120,6 +116,11 @@ class Server:
         return done.stdout.splitlines()
 
     def _administer(self, sql: str, what: str) -> list[str]:
+        if self.apart:
+            raise SlipwayError(
+                f"The database of {self.app} is on {self.apart}, where this host may make and rename none.",
+                hint="docs/backups.md says how to restore it there.",
+            )
         return self._ask(sql, self._place(_ADMIN, _ADMIN, _ADMIN), what)
 
     # -- what is there
@@ -130,10 +131,13 @@ class Server:
         return self._administer(sql, "Looking which databases there are")
 
     def exists(self, name: str) -> bool:
-        return name in self.names(name)
+        return bool(self.apart) or name in self.names(name)
 
     def size(self) -> int:
         """Bytes that the app's database takes; none where it is not there."""
+        if self.apart:
+            asked = self._ask("select pg_database_size(current_database());", self._as_app(self.name), "Measuring it")
+            return int(asked[0])
         sql = "select coalesce(sum(pg_database_size(oid)), 0) from pg_database where datname = "
         return int(self._administer(f"{sql}{_literal(self.name)};", "Measuring the database")[0])
 

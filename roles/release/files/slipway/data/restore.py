@@ -62,6 +62,11 @@ def run(
         found = trial.manifest()
         if not migrate:
             _check_schema(layout, found, release or serving, chosen)
+        if spec.database.host and not check_only:
+            raise SlipwayError(
+                f"The database of {app} is on {spec.database.host}, where this host may make and rename none.",
+                hint="docs/backups.md says how to restore it there. Nothing was changed.",
+            )
         trial.check_space(found, files=True)
         if os.path.ismount(layout.shared):
             raise SlipwayError(f"{layout.shared} is a disk of its own, which cannot change places with a directory.")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from slipway import durable, faults, process
 from slipway.data import fingerprint, manifest, sqlite
+from slipway.data.backup import server_of
 from slipway.data.config import MARGIN
 from slipway.data.fingerprint import Fingerprint
 from slipway.data.manifest import Manifest, Part
@@ -54,7 +55,7 @@ class Trial:
 
     @property
     def server(self) -> Server:
-        return Server(self.layout.app, self.spec.database)
+        return server_of(self.layout, self.spec, self.layout.current_id() or "")
 
     def manifest(self) -> Manifest:
         """What the backup says of itself.
@@ -85,7 +86,8 @@ class Trial:
         """
         parent = self.directory.parent
         needed = sum(part.bytes for part in found.parts) + (found.shared_bytes if files else 0)
-        server = sum(part.size for part in found.parts if part.kind == "postgresql")
+        local = not self.spec.database.host
+        server = sum(part.size for part in found.parts if part.kind == "postgresql" and local)
         places = {os.stat(parent).st_dev: (parent, needed)}
         if server:
             data = self.server.directory()
@@ -171,6 +173,10 @@ class Trial:
     def _fill(self, part: Part, dump: Path) -> Fingerprint:
         """Restore a dump of PostgreSQL into a database of its own."""
         server = self.server
+        if server.apart:
+            # On another host nothing can be made: all that can be seen from here is that the dump is whole.
+            server.verify(dump)
+            return part.fingerprint
         server.create(self.database)
         server.restore(dump, self.database, part.extensions)
         return server.fingerprint(self.database)
@@ -226,7 +232,7 @@ class Trial:
     def clear(self) -> None:
         """Take away what this trial, or one that died, has made; never anything of the app's own."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        if self.spec.database.kind == "postgresql":
+        if self.spec.database.kind == "postgresql" and not self.spec.database.host:
             self.server.drop(self.database)
 
     @contextlib.contextmanager
