@@ -193,6 +193,21 @@ def test_a_bad_backup_is_named_and_nothing_is_touched(shop: Shop, spoil: Callabl
     assert shop.status()[attempt]["reason"]
 
 
+def test_nothing_is_not_what_anybody_wants_back(shop: Shop) -> None:
+    shop.deploy()
+    good = shop.backup()
+    with database(shop.database) as connection:
+        connection.execute("drop table entry")
+        connection.execute("drop table alembic_version")
+    empty = shop.backup()
+    attempts: list[Callable[[], object]] = [shop.restore, lambda: drill.run("shop")]
+    for attempt in attempts:
+        with pytest.raises(SlipwayError, match="is empty: no database in it has a table"):
+            attempt()
+    assert shop.restore(named=good["backup"])["rows"] == 2
+    assert shop.restore(named=empty["backup"], check_only=True)["rows"] == 0
+
+
 def test_there_has_to_be_room_beside_what_is_there(shop: Shop) -> None:
     shop.deploy()
     shop.backup()

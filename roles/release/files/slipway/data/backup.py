@@ -238,7 +238,7 @@ def _dump_postgresql(server: Server, staging: Path) -> Part:
 
 def _measure(shared: Path, databases: list[Path]) -> tuple[int, int]:
     """How many files there are beside the databases, and their bytes."""
-    apart = set(databases)
+    apart = {Path(f"{path}{side}") for path in databases for side in ("", *sqlite.SIDES)}
     files = size = 0
     for directory, _, names in os.walk(shared):
         for name in names:

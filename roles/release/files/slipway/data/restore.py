@@ -59,7 +59,7 @@ def run(
         chosen = choice.choose(repository, app, at=at, named=named)
         about |= backup.described(chosen)
         trial = Trial(layout, spec, repository, chosen, layout.restoring, DATABASE)
-        found = trial.manifest()
+        found = trial.manifest(even_empty=bool(named))
         if not migrate:
             _check_schema(layout, found, release or serving, chosen)
         if spec.database.host and not check_only:

@@ -57,8 +57,11 @@ class Trial:
     def server(self) -> Server:
         return server_of(self.layout, self.spec, self.layout.current_id() or "")
 
-    def manifest(self) -> Manifest:
+    def manifest(self, *, even_empty: bool = False) -> Manifest:
         """What the backup says of itself.
+
+        Args:
+            even_empty: whether databases without a single table are what somebody wants back.
 
         Raises:
             SlipwayError: it is not whole, is another app's, or does not fit the app as it is now.
@@ -69,6 +72,11 @@ class Trial:
             raise SlipwayError(f"Backup {self.backup.id} is one of {found.app} and not of {self.layout.app}.")
         if not found.parts and not found.files:
             raise SlipwayError(f"Backup {self.backup} is empty: it holds no database and no file.")
+        if found.parts and not any(part.fingerprint.tables for part in found.parts) and not even_empty:
+            raise SlipwayError(
+                f"Backup {self.backup} is empty: no database in it has a table.",
+                hint="See which there are, and take an older one: slipway backups. Or name this one, if it is right.",
+            )
         kinds = {part.kind for part in found.parts}
         if ("postgresql" in kinds) != (self.spec.database.kind == "postgresql"):
             has = "a database of PostgreSQL" if "postgresql" in kinds else "no database of PostgreSQL"
