@@ -32,7 +32,7 @@ class FakeSystemd:
     calls: list[tuple[str, str]] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
 
-    def start(self, app: str, release: str) -> None:
+    def start(self, app: str, release: str, *, wait: bool = True) -> None:
         self.calls.append(("start", release))
         if release in self.refuses:
             raise SlipwayError(f"{app}@{release} did not start", log=["boom"])

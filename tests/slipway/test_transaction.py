@@ -13,6 +13,7 @@ import pytest
 from slipway import build, durable, history, transaction, units, workers
 from slipway.errors import BUSY, SlipwayError
 from slipway.lock import held
+from slipway.spec import Migrations
 
 from .conftest import Host
 
@@ -209,6 +210,19 @@ def test_an_unhealthy_rollback_leaves_what_serves(host: Host) -> None:
     with pytest.raises(SlipwayError):
         transaction.rollback("shop", None, actor="me")
     assert host.current() == second
+
+
+def test_a_rollback_that_the_database_does_not_allow_leaves_nothing_running(host: Host) -> None:
+    asked = Migrations(current="sh -c 'cat $(dirname $APP_SETTINGS)/../../at'", heads="echo aaa")
+    first, second = (deploy(host, version, migrations=asked) for version in "12")
+    (host.layout.base / "at").write_text("bbb\n")
+    with pytest.raises(SlipwayError, match="is at migration bbb"):
+        transaction.rollback("shop", None, actor="me")
+    assert host.current() == second
+    assert host.systemd.running == {second}
+    # It was no attempt, so the release is as good as it was.
+    (host.layout.base / "at").write_text("aaa\n")
+    assert transaction.rollback("shop", None, actor="me")["release"] == first
 
 
 def test_old_releases_go_but_never_the_one_to_roll_back_to(host: Host) -> None:

@@ -24,13 +24,14 @@ from slipway.spec import Spec, from_public
 
 @dataclass
 class Run:
-    """One attempt: what it is about and how long each step of it took."""
+    """One attempt: what it is about, when it began (seconds since the epoch) and how long each step of it took."""
 
     layout: Layout
     spec: Spec
     action: str
     release: str
     previous: str | None
+    began: float = field(default_factory=time.time)
     steps: dict[str, float] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     backup: str = ""
@@ -118,14 +119,26 @@ def rollback(app: str, wanted: str | None, *, actor: str, force: bool = False) -
         recover(layout)
         release = history.rollback_target(layout, wanted, force=force)
         spec = recorded_spec(layout, release)
-        if not force:
-            schema.check(layout, spec, release)
         run = Run(layout, spec, "rollback", release, layout.current_id())
         if release == run.previous:
             return _result(run, changed=False)
+        if not force:
+            with _booting(layout, release):
+                schema.check(layout, spec, release)
         with _attempt(run):
             _switch(run)
         return _settle(run)
+
+
+@contextlib.contextmanager
+def _booting(layout: Layout, release: str) -> Iterator[None]:
+    """Let an instance boot while something else takes its time; nobody is sent to it before the switch."""
+    units.start(layout.app, release, wait=False)
+    try:
+        yield
+    except BaseException:
+        units.stop(layout.app, release)
+        raise
 
 
 def start(app: str) -> None:
@@ -186,7 +199,7 @@ def recover(layout: Layout) -> None:
 
 def _switch(run: Run) -> None:
     layout, spec, release = run.layout, run.spec, run.release
-    run.step("start", lambda: bring_up(layout, release, spec))
+    run.step("start", lambda: bring_up(layout, release, spec, since=run.began))
     _run_hook(run, "before_switch")
     # Before the first switch, not after it: from then on a restart of the machine has to bring the app back.
     units.enable_boot(layout.app)
@@ -334,9 +347,9 @@ def _run_hook(run: Run, name: str) -> None:
         run.step(name, lambda: process.run(app, release, hook.command, timeout=hook.timeout, name=f"hooks.{name}"))
 
 
-def bring_up(layout: Layout, release: str, spec: Spec) -> None:
-    """Start a release's instance and ask its own socket until it is healthy."""
-    began = time.time()
+def bring_up(layout: Layout, release: str, spec: Spec, *, since: float | None = None) -> None:
+    """Start a release's instance and ask its own socket until it is healthy; else show its log since a time, or now."""
+    began = time.time() if since is None else since
     units.start(layout.app, release)
     before = units.crashes(layout.app, release)
     try:

@@ -34,18 +34,24 @@ def _socket(app: str, release: str) -> str:
     return f"{app}@{release}.socket"
 
 
-def start(app: str, release: str) -> None:
+def start(app: str, release: str, *, wait: bool = True) -> None:
     """Start the socket and the instance of a release; does nothing where they run.
 
     `Type=notify` says ready before any worker has booted: a return means that the server started, not that the app
     works. Ask the socket.
 
+    Args:
+        app: the app.
+        release: whose instance.
+        wait: for the server to start. Without it nothing is said of how that went; started once more, it is.
+
     Raises:
         SlipwayError: the server did not start; with its last log lines.
     """
     began = time.time()
+    names = [_socket(app, release), service(app, release)]
     result = subprocess.run(
-        ["systemctl", "start", _socket(app, release), service(app, release)], capture_output=True, text=True
+        ["systemctl", "start", *([] if wait else ["--no-block"]), *names], capture_output=True, text=True
     )
     if result.returncode:
         raise SlipwayError(
