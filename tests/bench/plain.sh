@@ -60,9 +60,9 @@ SITE
   systemctl -q enable "$1"
 }
 
+# site PACKAGE…
 site() {
-  apt-get -qq install --no-install-recommends -o=Dpkg::Use-Pty=0 \
-    python3 python3-venv python3-packaging ca-certificates nginx curl openssl >/dev/null
+  apt-get -qq install --no-install-recommends -o=Dpkg::Use-Pty=0 curl openssl "$@" >/dev/null
   test -x /opt/uv/bin/uv || {
     python3 -m venv /opt/uv
     /opt/uv/bin/pip -q --disable-pip-version-check install --require-hashes -r /srv/sources/roles/python/files/uv.txt
