@@ -1,8 +1,10 @@
 """Clients that take more than their share, and a normal one, run on the VPS itself: every address in 127/8 is a client.
 
 `slow.py attack` opens as many connections as told and keeps them: where one is cut off, its client comes again. Slow
-ones each have an address of their own; those of a flood, which ask as fast as they are answered, share one. It says how
-many are open and how the flood was answered twice a second, and ends with its standard input or after a time.
+ones each have an address of their own; those of a flood, which ask as fast as they are answered, share one. Every other
+one who is slow with headers comes to port 80: all of them have to be there before the first is sent away, and on a
+machine with other work a handshake takes long. It says how many are open and how the flood was answered twice a second,
+and ends with its standard input or after a time.
 `slow.py visit` asks as a visitor would, each time over a new connection, and says what it waited. Neither asks anything
 but 127.0.0.1.
 """
@@ -21,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-PORT = 443
+PORT, PLAIN_PORT = 443, 80
 # Handshakes at a time: the machine that is attacked pays for both sides of them.
 AT_ONCE = 32
 PATIENCE = 20
@@ -55,14 +57,16 @@ class Attack:
         self.tls, self.gate = tls(), asyncio.Semaphore(AT_ONCE)
         self.complete, self.over = asyncio.Event(), asyncio.Event()
 
-    async def connect(self, address: str, receive: int) -> Streams:
+    async def connect(self, address: str, receive: int, *, plainly: bool = False) -> Streams:
         plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         plain.setblocking(False)
         if receive:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         plain.bind((address, 0))
         async with self.gate:
-            await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", PORT))
+            await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", PLAIN_PORT if plainly else PORT))
+            if plainly:
+                return await asyncio.open_connection(sock=plain, limit=8192)
             return await asyncio.open_connection(sock=plain, ssl=self.tls, server_hostname=self.domain, limit=8192)
 
     async def dribble(self, streams: Streams, begin: bytes, drop: bytes) -> None:
@@ -108,7 +112,8 @@ class Attack:
         address = f"127.{KINDS.index(kind) + 1}.{own // 250}.{own % 250 + 1}"
         while not self.over.is_set():
             with contextlib.suppress(OSError, ssl.SSLError, asyncio.IncompleteReadError):
-                streams = await self.connect(address, 4096 if kind == "read" else 0)
+                plainly = kind == "headers" and number % 2 == 1
+                streams = await self.connect(address, 4096 if kind == "read" else 0, plainly=plainly)
                 self.open[kind] += 1
                 try:
                     await attack(streams)
