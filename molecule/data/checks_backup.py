@@ -165,7 +165,7 @@ def test_rows_that_were_committed_before_the_backup_come_back(book: Guestbook, h
         until(lambda: len(rows(book)) > len(after), "visitors to sign again")
     assert litter(book) == ""
     # What it replaced is at hand until somebody says otherwise.
-    (kept,) = host.done("restored", book.name)
+    kept = host.done("restored", book.name)[-1]
     book.vps.run("test", "-d", kept["files"])
     host.done("restored", book.name, "--forget-old")
     assert host.done("restored", book.name) == []
