@@ -140,11 +140,15 @@ def test_what_is_taken_away_is_kept_for_nobody_until_it_is_deleted(vps: Any, oth
     provide(vps, other, postgresql_apps=APPS)
     assert as_user(vps, B, ask) == (0, SECRET)
 
+    # As a restore leaves it.
+    beside = f'CREATE DATABASE "{B}.old-20261120T030000Z" OWNER {B}'
+    assert as_user(vps, "postgres", f"{PSQL} -d postgres -c {shlex.quote(beside)}") == (0, "")
     provide(vps, other, postgresql_absent=B, postgresql_absent_data=True)
     code, said = as_user(vps, "postgres", ask)
     assert code
     assert f'database "{B}" does not exist' in said
-    count = f"SELECT count(*) FROM pg_roles WHERE rolname = '{B}'"
-    assert as_user(vps, "postgres", f'{PSQL} -d postgres -c "{count}"') == (0, "0")
+    left = f"SELECT rolname FROM pg_roles WHERE rolname = '{B}'"
+    left += f" UNION SELECT datname FROM pg_database WHERE datname LIKE '{B}%'"
+    assert as_user(vps, "postgres", f'{PSQL} -d postgres -c "{left}"') == (0, "")
     # Once more is no mistake.
     provide(vps, other, postgresql_absent=B, postgresql_absent_data=True)

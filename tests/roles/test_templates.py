@@ -162,5 +162,6 @@ def test_each_app_gets_into_its_own_database_as_its_own_user(bookworm: dict[str,
     def rules(text: str) -> list[str]:
         return [line for line in text.splitlines() if line and not line.startswith("#")]
 
-    assert rules(trixie["pg_hba.conf"]) == ["local all postgres peer", 'local "shop" "shop" peer']
+    own = 'local "shop","shop.new","shop.drill" "shop" peer'
+    assert rules(trixie["pg_hba.conf"]) == ["local all postgres peer", own]
     assert rules(bookworm["pg_hba.conf"]) == ["local all postgres peer"]
