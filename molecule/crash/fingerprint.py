@@ -23,6 +23,7 @@ ABSENT = {
     r"/etc/(hostname|hosts|resolv\.conf|mtab)": "podman mounts them",
     r"/home/[^/]+/\.(ansible|cache)(/.*)?": "Ansible's, of the runs themselves",
     r"/srv/[^/]+/dumps/.*": "named after the time",
+    r"/var/lib/slipway/backup(/.*)?": "a deploy that is made up for finds data to back up, a first one does not",
     r".*/__pycache__(/.*)?": "written whenever a module is first imported",
 }
 CONTENT = {
