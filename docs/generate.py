@@ -51,6 +51,8 @@ FORMATS = {
     "password_hash": "a hash as crypt(3) makes it, such as `$6$…`",
     "headers": "a dictionary; values are one line without `$` and `\\`",
     "snippet": "plain text",
+    "database_host": "a host's name or address, without a port",
+    "database_password": "at least 24 letters, digits and signs of ASCII",
     "extension": "lower-case letters, digits, `_` and `-`",
 }
 TYPES = {"str": "text", "int": "number", "bool": "true or false", "dict": "dictionary", "list": "list", "path": "path"}

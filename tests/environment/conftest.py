@@ -57,7 +57,8 @@ class Checkout:
 def copy_project(target: Path) -> Checkout:
     for name in ("playbooks", "roles", "inventory"):
         shutil.copytree(ROOT / name, target / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "group_vars" / "all", target / "group_vars" / "all")
+    for name in ("all", "db"):
+        shutil.copytree(ROOT / "group_vars" / name, target / "group_vars" / name)
     configuration = (ROOT / "ansible.cfg").read_text().splitlines(keepends=True)
     only_local = "vault_identity_list = local@roles/environment/files/vault-client.py\n"
     lines = [only_local if line.startswith("vault_identity_list") else line for line in configuration]

@@ -80,6 +80,40 @@ def test_a_dry_run_changes_nothing(ready: Checkout) -> None:
     assert (ready.root / VAULT).read_bytes() == before
 
 
+def test_the_password_to_a_database_is_new_and_the_rest_of_the_play_has_it(ready: Checkout) -> None:
+    inventory = ready.root / "inventory/staging.yml"
+    host = "    staging1:\n"
+    more = '    db1: {ansible_host: "198.51.100.8"}\n'
+    inventory.write_text(inventory.read_text().replace(host, f"{more}{host}") + "db: {hosts: {db1: }}\n")
+    main = ready.root / "group_vars/staging/main.yml"
+    database = 'postgresql: {host: db1, password: "{{ vault_guestbook_database_password }}"}'
+    main.write_text(main.read_text().replace("    health:", f"    database: postgresql\n    {database}\n    health:"))
+    old = "first-of-all-0123456789abcdef"
+    before = f'{view(ready)}# The database.\nvault_guestbook_database_password: !unsafe "{old}"\n'
+    ready.write_vault("staging", before)
+    say = "{{ apps.guestbook.postgresql.password == first }} {{ apps.guestbook.settings.SECRET_KEY }}"
+    tell = [{"ansible.builtin.debug": {"msg": say}}]
+    (ready.root / "roles/tell/tasks/main.yml").write_text(json.dumps(tell))
+    result = rotate(ready, "-e", "what=database", "-e", f"first={old}")
+    assert result.returncode == 0, result.stdout + result.stderr
+    key = re.findall(r'"(\w{64})"', before)[0]
+    # On the host that has the database as well, and its keys as before.
+    assert result.stdout.count(f"False {key}") == 2
+    after = view(ready)
+    new = re.findall(r'^vault_guestbook_database_password: !unsafe "(.+)"$', after, re.MULTILINE)[0]
+    assert after == before.replace(old, new)
+    assert new != old
+    assert new not in result.stdout + result.stderr
+
+
+def test_without_a_database_elsewhere_there_is_no_password_to_rotate(ready: Checkout) -> None:
+    before = (ready.root / VAULT).read_bytes()
+    result = rotate(ready, "-e", "what=database")
+    assert result.returncode != 0
+    assert "there is no app with a database on another host" in " ".join(result.stdout.split())
+    assert (ready.root / VAULT).read_bytes() == before
+
+
 def rekey(checkout: Checkout, name: str = "staging") -> subprocess.CompletedProcess[str]:
     return checkout.run("ansible-playbook", "playbooks/rekey.yml", "-e", f"environment_name={name}")
 

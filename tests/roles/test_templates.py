@@ -162,6 +162,8 @@ def test_each_app_gets_into_its_own_database_as_its_own_user(bookworm: dict[str,
     def rules(text: str) -> list[str]:
         return [line for line in text.splitlines() if line and not line.startswith("#")]
 
-    own = 'local "shop","shop.new","shop.drill" "shop" peer'
-    assert rules(trixie["pg_hba.conf"]) == ["local all postgres peer", own]
+    by_socket = ["local all postgres peer", 'local "shop","shop.new","shop.drill" "shop" peer']
+    by_network = [f'hostssl "blog" +blog {client} scram-sha-256' for client in ("10.0.0.7/32", "2001:db8::7/128")]
+    # In quotes the + would be a part of a name, and nobody let in.
+    assert rules(trixie["pg_hba.conf"]) == by_socket + by_network
     assert rules(bookworm["pg_hba.conf"]) == ["local all postgres peer"]

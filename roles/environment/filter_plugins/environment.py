@@ -10,7 +10,8 @@ from pathlib import Path
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # Names that an inventory or this project already uses for something else.
-_RESERVED = {"all", "ungrouped", "localhost", "hosts", "children", "vars", "group_vars", "host_vars"}
+# The last is the group of hosts that have databases.
+_RESERVED = {"all", "ungrouped", "localhost", "hosts", "children", "vars", "group_vars", "host_vars", "db"}
 
 
 def environment_problems(name: object, host: object, domain: object, existing: dict[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleFilterError
 
 # Ansible loads a plugin by its path and knows no package around it.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "files"))
-from app_rules import databases, redis
+from app_rules import databases, logins, redis
 from app_rules.described import schema
 from app_rules.http import body_limit
 from app_rules.walk import app_problems
@@ -63,6 +63,8 @@ def apps_complete(apps: Any, root: str = "/srv") -> dict[str, Any]:
 def _app_complete(name: str, app: dict[str, Any], root: str) -> dict[str, Any]:
     complete = _complete(app, schema())
     complete["postgresql"].setdefault("connections", databases.connections(app))
+    if complete["postgresql"]["host"]:
+        complete["postgresql"]["login"] = logins.login(name, complete["postgresql"]["password"])
     derived: dict[str, Any] = {}
     limit = body_limit(app)
     if limit is not None:
@@ -79,6 +81,8 @@ def _database_uri(name: str, app: dict[str, Any], root: str) -> str:
     """Where an app finds its database, in SQLAlchemy's words."""
     if app["database"] == "sqlite":
         return f"sqlite:///{root}/{name}/shared/{name}.db"
+    if host := app["postgresql"]["host"]:
+        return logins.address(name, host, app["postgresql"]["password"])
     # By its Unix socket, which knows who comes: there is no password that could leak.
     return f"postgresql+psycopg://{name}@/{name}?host=/run/postgresql"
 
@@ -98,6 +102,7 @@ def apps_public(apps: Any) -> dict[str, Any]:
         name: {key: value for key, value in app.items() if key not in secret}
         # Who may come in, without the hashes of their passwords, and the certificate's kind without its key.
         | {"access": {**app["access"], "users": sorted(app["access"]["users"])}}
+        | {"postgresql": _without_password(app["postgresql"])}
         | {"tls": {key: value for key, value in app["tls"].items() if key != "key"}}
         for name, app in apps_complete(apps).items()
     }
@@ -119,15 +124,73 @@ def apps_credentials(apps: Any) -> dict[str, dict[str, str]]:
 
 def apps_postgresql(apps: Any) -> dict[str, Any]:
     """The apps whose database PostgreSQL has on their own host, each with what it needs of it."""
-    return {name: app["postgresql"] for name, app in apps_complete(apps).items() if app["database"] == "postgresql"}
+    return {
+        name: app["postgresql"]
+        for name, app in apps_complete(apps).items()
+        if app["database"] == "postgresql" and not app["postgresql"]["host"]
+    }
 
 
-def apps_connection_problems(apps: Any, limit: int) -> list[str]:
-    """Whether PostgreSQL takes all the connections that the apps may open; one line where it does not."""
+def _without_password(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key != "password"}
+
+
+def _on(apps: Any, names: list[str] | None = None) -> dict[str, Any]:
+    """The apps whose database is on a host that has one of these names; on any other host than theirs without names."""
+    return {
+        name: app
+        for name, app in apps_complete(apps).items()
+        if app["database"] == "postgresql"
+        and (app["postgresql"]["host"] in names if names is not None else app["postgresql"]["host"])
+    }
+
+
+def apps_databases(apps: Any, names: list[str], hosts: int) -> dict[str, Any]:
+    """What the apps need of a host that has their databases.
+
+    Args:
+        apps: as a user wrote them.
+        names: the host's names and addresses.
+        hosts: how many hosts run each app.
+    """
+    return {
+        name: {**_without_password(app["postgresql"]), "connections": app["postgresql"]["connections"] * hosts}
+        for name, app in _on(apps, names).items()
+    }
+
+
+def apps_logins(apps: Any, names: list[str]) -> dict[str, str]:
+    """What a host that has databases knows of the apps' passwords, by login."""
+    return {
+        app["postgresql"]["login"]: logins.verifier(name, app["postgresql"]["password"])
+        for name, app in _on(apps, names).items()
+    }
+
+
+def apps_apart(apps: Any) -> list[str]:
+    """The apps whose database is on another host."""
+    return sorted(_on(apps))
+
+
+def apps_connection_problems(apps: Any, limit: int, hosts: dict[str, Any] | None = None) -> list[str]:
+    """Whether PostgreSQL is where apps look for it, and takes all the connections that they may open; a line a problem.
+
+    Args:
+        apps: as a user wrote them.
+        limit: the connections that the host's own takes.
+        hosts: `preflight_databases`.
+    """
     if apps_problems(apps):
         return []
-    named = {name: app for name, app in apps_complete(apps).items() if app["database"] == "postgresql"}
-    return [f"{key}: {text}" for key, text in databases.crowded(named, int(limit))] if named else []
+    names, own, clients = ((hosts or {}).get(key) or [] for key in ("names", "own", "clients"))
+    named = (
+        _on(apps, own)
+        if own
+        else {name: app for name, app in apps_complete(apps).items() if name in apps_postgresql(apps)}
+    )
+    found = [*databases.placed(_on(apps), names, dict(clients))]
+    found += databases.crowded(named, int(limit), len(clients) if own else 1) if named else []
+    return [f"{key}: {text}" for key, text in found]
 
 
 def apps_pythons(apps: Any) -> list[str]:
@@ -164,6 +227,9 @@ class FilterModule:
             "apps_credentials": apps_credentials,
             "apps_given_certificates": apps_given_certificates,
             "apps_absent": apps_absent,
+            "apps_apart": apps_apart,
+            "apps_databases": apps_databases,
+            "apps_logins": apps_logins,
             "apps_postgresql": apps_postgresql,
             "apps_connection_problems": apps_connection_problems,
             "apps_pythons": apps_pythons,

@@ -57,7 +57,10 @@ def database(name: str, app: dict[str, Any]) -> dict[str, Any]:
     """Where an app's data is, for the host's program."""
     if app.get("database") != "postgresql":
         return {"kind": "sqlite"}
-    return {"kind": "postgresql", "name": name, "user": name}
+    options = app.get("postgresql", {})
+    if not options.get("host"):
+        return {"kind": "postgresql", "name": name, "user": name}
+    return {"kind": "postgresql", "name": name, "user": options["login"], "host": options["host"]}
 
 
 def request(name: str, app: dict[str, Any], source: Source, options: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import Any
 
+from app_rules.access import network
 from app_rules.described import Problems
 
 # Names that PostgreSQL has for itself: an app's name is that of its role and of its database.
@@ -19,6 +20,11 @@ _OPTION = re.compile(r"[a-z]+=\S+")
 _MORE = 3
 # For whoever looks after the server, for backups and dumps: what the server keeps for superusers, and some.
 KEPT = 8
+# Who has no such password tries them one by one.
+SHORTEST = 24
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_LONGEST = 253
 _WHY = "server.processes x server.threads, twice during a deploy, workers, timers, and 3"
 
 
@@ -44,6 +50,25 @@ def rule(key: str, value: str) -> Problems:
             yield key, f"{words[3]} is no network such as 10.0.0.0/8"
 
 
+def host(key: str, value: str) -> Problems:
+    if not value:
+        return
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        if not _HOST.fullmatch(value) or len(value) > _LONGEST:
+            yield key, "must be a host's name or address, without a port"
+
+
+def password(key: str, value: str) -> Problems:
+    # Beyond ASCII, server and client would have to agree on what is the same letter.
+    if not re.fullmatch(r"[!-~]+", value):
+        yield key, "must be letters, digits and signs of ASCII, without a blank"
+    elif len(value) < SHORTEST:
+        make = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        yield key, f"is shorter than {SHORTEST} characters; take what this prints: {make}"
+
+
 def connections(app: dict[str, Any]) -> int:
     """How many connections to its database an app may have open at once.
 
@@ -57,14 +82,15 @@ def connections(app: dict[str, Any]) -> int:
     return int(app.get("postgresql", {}).get("connections", derived))
 
 
-def crowded(apps: dict[str, Any], limit: int) -> Problems:
+def crowded(apps: dict[str, Any], limit: int, hosts: int = 1) -> Problems:
     """More connections than PostgreSQL takes.
 
     Args:
         apps: those whose database it has, with all that is said of them.
         limit: what it takes.
+        hosts: how many hosts run each app.
     """
-    wanted = {name: connections(app) for name, app in apps.items()}
+    wanted = {name: connections(app) * hosts for name, app in apps.items()}
     needed = sum(wanted.values()) + KEPT
     if needed <= limit:
         return
@@ -77,10 +103,38 @@ def crowded(apps: dict[str, Any], limit: int) -> Problems:
     yield "postgresql_max_connections", text
 
 
+def placed(apps: dict[str, Any], names: list[str], clients: dict[str, str]) -> Problems:
+    """What has to be known of hosts before a database can be on another one.
+
+    Args:
+        apps: those whose database is on another host, with all that is said of them.
+        names: the names and addresses of the hosts that have databases.
+        clients: the address of each host that has apps, by its name.
+    """
+    for name, app in apps.items():
+        if app["postgresql"]["host"] not in names:
+            known = f"there are {', '.join(names)}" if names else "that group is empty"
+            yield f"apps.{name}.postgresql.host", f"is no host of the group db in the inventory: {known}"
+    for client, address in clients.items() if apps else ():
+        if list(network(client, address)):
+            yield (
+                "private_address",
+                f"is missing for {client} in the inventory: the address that it comes from",
+            )
+
+
 def together(key: str, app: dict[str, Any]) -> Problems:
     """Of an app whose keys are right by themselves."""
     if app.get("database") != "postgresql":
         if app.get("postgresql"):
             yield f"{key}.postgresql", "belongs to database: postgresql, and database is sqlite"
-    elif (name := key.removeprefix("apps.")) in _TAKEN:
+        return
+    options = app.get("postgresql", {})
+    if options.get("host") and "password" not in options:
+        yield f"{key}.postgresql.password", "is missing: on another host the app needs one, from the vault"
+    if options.get("host") and not app.get("network", ["any"]):
+        yield f"{key}.network", "is empty, and the database is on another host; name its address, or leave network out"
+    if "password" in options and not options.get("host"):
+        yield f"{key}.postgresql.password", "belongs to host, which is not there; on its own host the app needs none"
+    if (name := key.removeprefix("apps.")) in _TAKEN:
         yield key, f"PostgreSQL has a {name} of its own; choose another name"

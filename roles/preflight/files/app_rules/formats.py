@@ -56,6 +56,8 @@ FORMATS: dict[str, Callable[[str, Any], Problems]] = {
     "extension": databases.extension,
     "rule": databases.rule,
     "repository": backups.repository,
+    "database_host": databases.host,
+    "database_password": databases.password,
     "directory": words.directory,
     "package": words.package,
     "account": words.account,

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from slipway import build, probe, transaction, units
-from slipway.data import reachable
+from slipway.data import credentials, reachable
 from slipway.errors import FAILED, SlipwayError
 from slipway.layout import Layout, apps
 
@@ -46,7 +46,8 @@ def _problems(layout: Layout) -> list[str]:
         spec = transaction.recorded_spec(layout, release)
         health = spec.health
         try:
-            reachable.check(layout.app, spec.database)
+            settings = layout.release(release) / spec.settings.filename
+            reachable.check(layout.app, spec.database, credentials.of_release(spec.database, settings))
         except SlipwayError as error:
             problems.append(error.message)
         answer = probe.ask_socket(layout.socket(release), health)(health.timeout, lambda: False)

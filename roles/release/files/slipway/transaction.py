@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway import build, changes, dumps, durable, faults, history, lock, probe, process, prune, schema, units, workers
-from slipway.data import reachable
+from slipway.data import credentials, reachable
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Spec, from_public
@@ -122,6 +122,9 @@ def rollback(app: str, wanted: str | None, *, actor: str, force: bool = False) -
         run = Run(layout, spec, "rollback", release, layout.current_id())
         if release == run.previous:
             return _result(run, changed=False)
+        if spec.database.host:
+            # Its password may have been replaced since, and a health check need not notice.
+            _ask_database(run)
         if not force:
             with _booting(layout, release):
                 schema.check(layout, spec, release)
@@ -294,12 +297,19 @@ def _note(run: Run, **result: str) -> None:
 def _ask_database(run: Run) -> None:
     """Where it cannot be used the release is not to blame: nothing is built, nothing is marked."""
     try:
-        reachable.check(run.layout.app, run.spec.database)
+        reachable.check(run.layout.app, run.spec.database, _credentials(run))
     except SlipwayError as error:
         with contextlib.suppress(OSError):
             _note(run, result="refused", reason=error.message)
         error.hint = f"{error.hint} {_still_serving(run.previous)}".strip()
         raise
+
+
+def _credentials(run: Run) -> dict[str, str]:
+    if build.is_complete(run.layout, run.release):
+        settings = run.layout.release(run.release) / run.spec.settings.filename
+        return credentials.of_release(run.spec.database, settings)
+    return credentials.environment(run.spec.database, run.spec.settings.content)
 
 
 def _still_serving(release: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from slipway import process
@@ -38,28 +39,32 @@ _REASONS = {
         "it is starting or stopping",
         "Try again in a moment.",
     ),
+    r"certificate verify failed|SSL error|does not support SSL|does not match host name|root certificate": (
+        "the certificate there is not the right one",
+        "Run the whole site.yml once, on the database's host too. If that does not help, who answers there?",
+    ),
     r"read-only": ("it takes no writes", "Is it a copy of another server, or default_transaction_read_only on?"),
-    r"does not exist|no pg_hba.conf entry|[Aa]uthentication failed|is not permitted to log in": (
+    r"does not exist|no pg_hba.conf entry|[Aa]uthentication failed|no password supplied|is not permitted to log in": (
         "it does not let the app in",
         "Run the whole site.yml once: it makes the app's role and its database.",
     ),
 }
 
 
-def check(app: str, database: Database, password: str = "") -> None:
+def check(app: str, database: Database, credentials: Mapping[str, str] | None = None) -> None:
     """Ask the app's database as the app's own user.
 
     Args:
         app: whose user asks.
         database: which one. Files are always there.
-        password: the app's, on another host; on this one its user is enough.
+        credentials: what it logs in with on another host, from credentials.py; on this one its user is enough.
 
     Raises:
         SlipwayError: it cannot be reached, is out of connections, takes no writes or has no room.
     """
     if database.kind != "postgresql":
         return
-    code, said = _ask(app, database, password)
+    code, said = _ask(app, database, credentials or {})
     if code == 0 and "read-only" not in said:
         return
     last = [line.strip() for line in said.splitlines() if line.strip()][-3:] or [f"psql ended with exit code {code}"]
@@ -67,7 +72,7 @@ def check(app: str, database: Database, password: str = "") -> None:
     raise SlipwayError(f"The database of {app} cannot be used: {words}.{_room(database)}", hint=hint, log=last)
 
 
-def _ask(app: str, database: Database, password: str) -> tuple[int, str]:
+def _ask(app: str, database: Database, credentials: Mapping[str, str]) -> tuple[int, str]:
     """The exit code of psql, and all that it said."""
     environment = {
         "PATH": _PATH,
@@ -77,7 +82,7 @@ def _ask(app: str, database: Database, password: str) -> tuple[int, str]:
         "PGUSER": database.user,
         "PGDATABASE": database.name,
         "PGCONNECT_TIMEOUT": "5",
-        **({"PGPASSWORD": password} if password else {}),
+        **credentials,
     }
     place = process.Place(app, Path("/"), environment)
     command = ["psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--set=ON_ERROR_STOP=1"]
