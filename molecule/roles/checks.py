@@ -29,13 +29,13 @@ def test_nginx_without_an_app_answers_nobody(vps: Any) -> None:
 
 
 def test_a_certificate_names_its_domain_and_ends_within_a_year(vps: Any) -> None:
-    certificate = "/etc/ssl/slipway/alone/fullchain.pem"
-    vps.run("openssl", "verify", "-CAfile", "/etc/ssl/slipway/authority/certificate.pem", certificate)
+    certificate = "/etc/ssl/alone/alone/fullchain.pem"
+    vps.run("openssl", "verify", "-CAfile", "/etc/ssl/alone/authority/certificate.pem", certificate)
     assert "DNS:alone.localhost" in vps.run("openssl", "x509", "-in", certificate, "-noout", "-ext", "subjectAltName")
     assert vps.run(
         "openssl", "x509", "-in", certificate, "-noout", "-checkend", str(366 * 86400), check=False
     ).startswith("Certificate will expire")
-    assert vps.run("stat", "-Lc", "%a %U", "/etc/ssl/slipway/alone/privkey.pem") == "600 root"
+    assert vps.run("stat", "-Lc", "%a %U", "/etc/ssl/alone/alone/privkey.pem") == "600 root"
 
 
 def test_a_python_that_the_distribution_has_is_not_downloaded(vps: Any) -> None:
