@@ -52,6 +52,8 @@ def provide(vps: Any, scratch: Path, *arguments: str, **role: Any) -> str:
     Raises:
         AssertionError: it failed.
     """
+    # What group_vars would say takes a filter of the preflight's, which does not come along.
+    role.setdefault("postgresql_apart", [])
     include = {"name": "postgresql", **({"tasks_from": "absent"} if "postgresql_absent" in role else {})}
     play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include, "vars": role}]}
     path = scratch / "postgresql.yml"

@@ -23,6 +23,7 @@ _PASSWORD = re.compile(r"wrong password or no key found")
 _MISSING = re.compile(r"Is there a repository at|repository does not exist|unable to open config file")
 _NO_MATCH = re.compile(r"no matching ID|no snapshot found|not found in snapshot")
 _FULL = re.compile(r"no space left on device|quota exceeded|StorageFull", re.IGNORECASE)
+_NO_SFTP = re.compile(r"unable to start the sftp session", re.IGNORECASE)
 _GONE = re.compile(r"no such file or directory")
 
 
@@ -242,6 +243,11 @@ class Repository:
             why = "The backup is not in the repository, or lacks what every backup has."
         elif _FULL.search(said):
             why = f"There is no room left for the repository {shown}."
+        elif _NO_SFTP.search(said):
+            # What ssh itself says is above it only where it came in time: restic does not wait for it.
+            why = f"ssh does not get into {shown}."
+            hint = "Is backup_ssh_host_key the server's key, as ssh-keyscan prints it? Does the account there know the "
+            hint += "public half of vault_backup_ssh_key?"
         why = why or f"The repository {shown} cannot be used: restic ended with exit code {done.returncode}."
         return SlipwayError(why, hint=hint, log=said.splitlines()[-12:], code=code)
 
