@@ -124,11 +124,7 @@ def apps_credentials(apps: Any) -> dict[str, dict[str, str]]:
 
 def apps_postgresql(apps: Any) -> dict[str, Any]:
     """The apps whose database PostgreSQL has on their own host, each with what it needs of it."""
-    return {
-        name: app["postgresql"]
-        for name, app in apps_complete(apps).items()
-        if app["database"] == "postgresql" and not app["postgresql"]["host"]
-    }
+    return {name: app["postgresql"] for name, app in _on(apps, [""]).items()}
 
 
 def _without_password(options: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +132,10 @@ def _without_password(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _on(apps: Any, names: list[str] | None = None) -> dict[str, Any]:
-    """The apps whose database is on a host that has one of these names; on any other host than theirs without names."""
+    """The apps whose database is on a host that has one of these names; on any other host than theirs without names.
+
+    Their own host has the empty name.
+    """
     return {
         name: app
         for name, app in apps_complete(apps).items()
@@ -183,11 +182,7 @@ def apps_connection_problems(apps: Any, limit: int, hosts: dict[str, Any] | None
     if apps_problems(apps):
         return []
     names, own, clients = ((hosts or {}).get(key) or [] for key in ("names", "own", "clients"))
-    named = (
-        _on(apps, own)
-        if own
-        else {name: app for name, app in apps_complete(apps).items() if name in apps_postgresql(apps)}
-    )
+    named = _on(apps, own or [""])
     found = [*databases.placed(_on(apps), names, dict(clients))]
     found += databases.crowded(named, int(limit), len(clients) if own else 1) if named else []
     return [f"{key}: {text}" for key, text in found]
