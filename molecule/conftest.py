@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
+LOAD = PROJECT / "molecule/lifecycle/load.py"
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,29 @@ class Vps:
         """Run a playbook of the project against this VPS."""
         command = ["ansible-playbook", name, *self.inventory, *arguments]
         return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    @contextlib.contextmanager
+    def guests(self, domain: str, out: Path) -> Iterator[list[dict[str, Any]]]:
+        """Let visitors read and sign the guestbook while the block runs; afterwards the list holds their requests.
+
+        Args:
+            domain: of the app.
+            out: the file that keeps a record of each request.
+        """
+        command = [sys.executable, str(LOAD), "--guestbook", "--domain", domain, "--out", str(out)]
+        command += ["--port", str(self.https_port), "--authority", self.authority]
+        records: list[dict[str, Any]] = []
+        # Its input ends with this process too, however that ends.
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:
+            try:
+                assert load.stdout is not None
+                assert load.stdout.readline() == "open\n"
+                yield records
+            finally:
+                _, errors = load.communicate(timeout=60)
+        assert load.returncode == 0, errors
+        records += [json.loads(line) for line in out.read_text().splitlines()]
 
     def release(self, app: str) -> str:
         """The release that an app serves."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,24 +166,6 @@ def test_a_deploy_is_refused_while_the_database_is_away(
     assert vps.https(DOMAIN, "/readyz").status == 200
 
 
-@contextlib.contextmanager
-def visitors(vps: Any, project: Path, out: Path) -> Iterator[list[dict[str, Any]]]:
-    """Let visitors read and sign while the block runs; afterwards the list holds every request of theirs."""
-    command = [sys.executable, str(project / "molecule/lifecycle/load.py"), "--guestbook", "--domain", DOMAIN]
-    command += ["--out", str(out), "--port", str(vps.https_port), "--authority", vps.authority]
-    records: list[dict[str, Any]] = []
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:
-        try:
-            assert load.stdout is not None
-            assert load.stdout.readline() == "open\n"
-            yield records
-        finally:
-            _, errors = load.communicate(timeout=60)
-    assert load.returncode == 0, errors
-    records += [json.loads(line) for line in out.read_text().splitlines()]
-
-
 @pytest.fixture
 def inventory(vps: Any, project: Path, tmp_path: Path) -> Path:
     """The scenario's inventory with a vault of its own that has the password."""
@@ -219,7 +198,7 @@ def test_a_password_is_replaced_and_nobody_notices(
     # Where the hosts' keys are follows from where the inventory is.
     command += ["-e", "vps_keys=" + str(keys) + "/{{ vps_name }}"]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
-    with visitors(vps, project, tmp_path / "load.jsonl") as records:
+    with vps.guests(DOMAIN, tmp_path / "load.jsonl") as records:
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-4000:]
     failed = [f"{record['kind']} {record['error']}" for record in records if record["error"]]

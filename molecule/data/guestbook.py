@@ -6,7 +6,6 @@ import contextlib
 import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
-LOAD = PROJECT / "molecule" / "lifecycle" / "load.py"
 # Of what the apps are, without who runs here meanwhile.
 LITTER = shutil.ignore_patterns(".venv", "instance", "__pycache__", "tests")
 
@@ -121,21 +119,8 @@ class Guestbook:
     @contextlib.contextmanager
     def visitors(self) -> Iterator[list[dict[str, Any]]]:
         """Let visitors read and sign while the block runs; afterwards the list holds every request of theirs."""
-        out = self.scratch / f"load-{time.time_ns()}.jsonl"
-        command = [sys.executable, str(LOAD), "--guestbook", "--domain", self.domain, "--out", str(out)]
-        command += ["--port", str(self.vps.https_port), "--authority", self.vps.authority]
-        records: list[dict[str, Any]] = []
-        # Its input ends with this process too, however that ends.
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:
-            try:
-                assert load.stdout is not None
-                assert load.stdout.readline() == "open\n"
-                yield records
-            finally:
-                _, errors = load.communicate(timeout=60)
-        assert load.returncode == 0, errors
-        records += [json.loads(line) for line in out.read_text().splitlines()]
+        with self.vps.guests(self.domain, self.scratch / f"load-{time.time_ns()}.jsonl") as records:
+            yield records
 
     def ready(self) -> tuple[int, Any]:
         """What /readyz answers: its status, and what it says of the database."""

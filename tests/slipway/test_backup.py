@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from slipway import history
-from slipway.data import backup, choice, config
+from slipway.data import backup, choice, config, every
 from slipway.data.repository import Repository
 from slipway.errors import BUSY, SlipwayError
 from slipway.layout import Layout
@@ -153,7 +153,7 @@ def test_old_backups_go_but_not_those_that_a_rollback_needs(shop: Shop) -> None:
 
 def test_an_app_that_fails_does_not_hold_up_the_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.deploy()
-    monkeypatch.setattr(backup, "apps", lambda: ["broken", "shop"])
+    monkeypatch.setattr(every, "apps", lambda: ["broken", "shop"])
     monkeypatch.setattr(Layout, "current_id", lambda _layout: "0" * 12)
     real = backup.run
 

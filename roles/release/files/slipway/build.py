@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway import durable, envfile, precompress, process, venv, workers
+from slipway import durable, envfile, precompress, process, room, venv, workers
 from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Hook, Spec
@@ -155,19 +155,9 @@ def check_space(layout: Layout, archive_size: int) -> None:
     Raises:
         SlipwayError: it cannot; nothing was begun.
     """
-    needed = 10 * archive_size + MINIMUM_BYTES
-    state = os.statvfs(layout.base)
-    free, inodes = state.f_bavail * state.f_frsize, state.f_favail
-    if free < needed:
-        raise SlipwayError(
-            f"The disk that holds {layout.base} has {free >> 20} MiB free, and a release needs {needed >> 20} MiB.",
-            hint=f"Free some room; see what is there with: du -xh --max-depth=2 {layout.base}",
-        )
-    # A file system that counts none, such as btrfs, says 0 of 0.
-    if state.f_files and inodes < MINIMUM_INODES:
-        raise SlipwayError(
-            f"The disk that holds {layout.base} has {inodes} inodes free, and a release needs {MINIMUM_INODES}."
-        )
+    du = f"Free some room; see what is there with: du -xh --max-depth=2 {layout.base}"
+    room.require(layout.base, 10 * archive_size + MINIMUM_BYTES, "a release needs", hint=du)
+    room.require_inodes(layout.base, MINIMUM_INODES, "a release needs")
 
 
 def _run_before_build(layout: Layout, source: Path, hook: Hook) -> None:

@@ -15,14 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway import build, durable, faults, lock, process
+from slipway import build, durable, faults, lock, process, room
 from slipway.data import credentials, manifest, sqlite, status
 from slipway.data.config import MARGIN, Config, load, work
+from slipway.data.every import every
 from slipway.data.manifest import Manifest, Part
 from slipway.data.postgresql import Server
 from slipway.data.repository import Backup, Repository
 from slipway.errors import BUSY, SlipwayError
-from slipway.layout import Layout, apps
+from slipway.layout import Layout
 from slipway.spec import Spec, from_public
 
 # A file of the app's own, or a database's, that a backup of the database makes needless.
@@ -49,19 +50,12 @@ def run_all(*, kind: str, actor: str) -> list[dict[str, Any]]:
     Raises:
         SlipwayError: some failed; with why.
     """
-    rows, problems = [], []
-    for app in apps():
-        if Layout(app).current_id() is None:
-            continue
-        try:
-            rows.append(run(app, kind=kind, actor=actor))
-            retire(app)
-        except (SlipwayError, OSError) as error:
-            problems.append(f"{app}: {error}")
-    if problems:
-        done = f" Backed up: {', '.join(row['app'] for row in rows)}." if rows else ""
-        raise SlipwayError("\n".join(problems), hint=f"Not every app has a new backup.{done}")
-    return rows
+
+    def one(app: str) -> Iterator[dict[str, Any]]:
+        yield run(app, kind=kind, actor=actor)
+        retire(app)
+
+    return every(one, good="Backed up:", hint="Not every app has a new backup.")
 
 
 def inside(layout: Layout, *, kind: str, before: str = "") -> dict[str, Any] | None:
@@ -161,7 +155,8 @@ def stage(layout: Layout, *, kind: str, before: str = "") -> Manifest:
     at = datetime.now(UTC).replace(microsecond=0)
     databases = sqlite.find(layout.shared)
     server = server_of(layout, spec, release or before) if spec.database.kind == "postgresql" else None
-    _check_space(directory, sum(path.stat().st_size for path in databases) + (server.size() if server else 0))
+    size = sum(path.stat().st_size for path in databases) + (server.size() if server else 0)
+    room.require(directory, size + size // 10 + MARGIN, "a copy of the databases may need")
     parts = [_copy_sqlite(layout, path, directory) for path in databases]
     faults.point("backup:copied")
     if server is not None and server.exists(server.name):
@@ -184,17 +179,6 @@ def stage(layout: Layout, *, kind: str, before: str = "") -> Manifest:
     )
     durable.write_file(staging / manifest.NAME, found.dump(), mode=0o600)
     return found
-
-
-def _check_space(directory: Path, size: int) -> None:
-    disk = os.statvfs(directory)
-    free, needed = disk.f_bavail * disk.f_frsize, size + size // 10 + MARGIN
-    if free < needed:
-        raise SlipwayError(
-            f"The disk that holds {directory} has {free >> 20} MiB free, and a copy of the databases may need "
-            f"{needed >> 20} MiB.",
-            hint="Free some room; nothing was begun.",
-        )
 
 
 def _copy_sqlite(layout: Layout, path: Path, directory: Path) -> Part:

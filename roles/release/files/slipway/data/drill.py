@@ -6,10 +6,11 @@ from typing import Any
 
 from slipway.data import backup, choice, fingerprint, status
 from slipway.data.config import load, work
+from slipway.data.every import every
 from slipway.data.repository import Repository
 from slipway.data.trial import Trial
 from slipway.errors import SlipwayError
-from slipway.layout import Layout, apps
+from slipway.layout import Layout
 
 DATABASE = "drill"
 
@@ -49,15 +50,6 @@ def run_all() -> list[dict[str, Any]]:
     Raises:
         SlipwayError: some are not good; with why.
     """
-    rows, problems = [], []
-    for app in apps():
-        if Layout(app).current_id() is None:
-            continue
-        try:
-            rows.append(run(app))
-        except (SlipwayError, OSError) as error:
-            problems.append(f"{app}: {error}")
-    if problems:
-        done = f" Good are those of {', '.join(row['app'] for row in rows)}." if rows else ""
-        raise SlipwayError("\n".join(problems), hint=f"Not every app has a backup that is known to be good.{done}")
-    return rows
+    return every(
+        lambda app: [run(app)], good="Good are those of", hint="Not every app has a backup that is known to be good."
+    )

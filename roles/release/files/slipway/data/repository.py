@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -13,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway import durable
+from slipway import durable, room
 from slipway.data.config import MARGIN, Config, state
 from slipway.errors import BUSY, FAILED, SlipwayError
 
@@ -174,14 +173,8 @@ class Repository:
             directory = directory.parent
         stored = self._config.directory is not None and (self._config.directory / "config").exists()
         needed = MARGIN + (size // 4 if stored else size)
-        disk = os.statvfs(directory)
-        free = disk.f_bavail * disk.f_frsize
-        if free < needed:
-            raise SlipwayError(
-                f"The disk that holds the repository {self.shown} has {free >> 20} MiB free, and this backup may need "
-                f"{needed >> 20} MiB.",
-                hint="Free some room, keep fewer backups (backup_keep_…), or have the repository elsewhere.",
-            )
+        keep = "Free some room, keep fewer backups (backup_keep_…), or have the repository elsewhere."
+        room.require(directory, needed, "this backup may need", hint=keep)
 
     def _run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         done = self._attempt(words)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slipway import durable, faults, process
+from slipway import durable, faults, process, room
 from slipway.data import fingerprint, manifest, sqlite
 from slipway.data.backup import server_of
 from slipway.data.config import MARGIN
@@ -101,15 +101,9 @@ class Trial:
             data = self.server.directory()
             device = os.stat(data).st_dev
             places[device] = (data, server + (places[device][1] if device in places else 0))
+        why = "Free some room: it is put beside what is there, never in its place. Nothing was begun."
         for path, size in places.values():
-            disk = os.statvfs(path)
-            free, wanted = disk.f_bavail * disk.f_frsize, size + size // 10 + MARGIN
-            if free < wanted:
-                raise SlipwayError(
-                    f"The disk that holds {path} has {free >> 20} MiB free, and bringing back backup {self.backup} "
-                    f"needs {wanted >> 20} MiB: it is put beside what is there, never in its place.",
-                    hint="Free some room; nothing was begun.",
-                )
+            room.require(path, size + size // 10 + MARGIN, f"bringing back backup {self.backup} needs", hint=why)
 
     def bring_back(self, found: Manifest, *, files: bool) -> list[tuple[Part, Fingerprint]]:
         """Restore the databases, and the files if wanted, and see that each database is what it was.
