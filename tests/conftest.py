@@ -16,7 +16,8 @@ sys.path[:0] = [str(ROOT / "roles" / role / "files") for role in ("release", "pr
 # Nor do the parts that renew certificates have an installer; modules find theirs as Ansible gives it to them.
 CERTIFICATES = ROOT / "roles" / "certificates"
 sys.path += [str(CERTIFICATES / folder) for folder in ("module_utils", "files/renewal", "files/reach")]
-ansible.module_utils.__path__.append(str(CERTIFICATES / "module_utils"))
+SHARED = [str(ROOT / "roles" / role / "module_utils") for role in ("certificates", "rendered_files")]
+ansible.module_utils.__path__ += SHARED
 
 
 def load(path: str) -> ModuleType:

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible.module_utils.file_set import leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKED = "# Ansible managed\n"
@@ -165,7 +166,7 @@ def test_prunes_only_what_is_ours_and_not_asked_for(rendered_files: ModuleType, 
     module = Module(tmp_path, {etc / "a.conf": MARKED}, prune=[f"{etc}/*.conf"], marker="Ansible managed")
     assert rendered_files.put(module)["removed"] == [str(etc / "gone.conf")]
     assert names(etc) == ["a.conf", "other", "theirs.conf"]
-    assert rendered_files.leftovers([f"{etc}/*"], "\0", []) == []
+    assert leftovers([f"{etc}/*"], "\0", []) == []
 
 
 def test_files_are_on_the_disk_before_their_names_change(
@@ -253,6 +254,6 @@ def test_a_run_that_dies_in_between_leaves_no_file_unapplied(
 
 def test_a_refused_file_is_not_noted(rendered_files: ModuleType, etc: Path, tmp_path: Path) -> None:
     note = tmp_path / "units"
-    with pytest.raises(rendered_files.CheckError):
+    with pytest.raises(rendered_files.RefusedError, match=r"^false refuses the new "):
         rendered_files.put(Module(tmp_path, {etc / "a.conf": "a\n"}, "false %s", pending=str(note)))
     assert not note.exists()
