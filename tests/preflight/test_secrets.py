@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from input_rules.secrets import secret_problems
 
 from tests.conftest import load
 
@@ -118,3 +119,11 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
     assert "vault_quoted_number" not in said
     assert not [secret for secret in (GOOD, "abcdef", "s3cr3t!") if secret in result.stdout + result.stderr]
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_command_line_is_no_place_for_secrets() -> None:
+    words = [f"vault_typed={GOOD} other=1", f'{{"vault_said": "{GOOD}"}}', "@vault_kept.yml"]
+    variables = dict.fromkeys(["vault_typed", "vault_said", "vault_kept"], GOOD)
+    found = dict(secret_problems(variables, "vault_", words))
+    assert sorted(found) == ["vault_said", "vault_typed"]
+    assert all("is on the command line" in text and GOOD not in text for text in found.values())

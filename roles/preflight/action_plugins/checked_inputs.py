@@ -31,6 +31,11 @@ def split(lines: list[str]) -> Iterator[tuple[str, str]]:
         yield key, text
 
 
+def _typed() -> tuple[str, ...]:
+    """What stands behind each -e."""
+    return tuple(CLIARGS.get("extra_vars") or ())
+
+
 class ActionModule(ActionBase):
     """Runs the `checked_inputs` task; see the module of the same name for its options."""
 
@@ -43,8 +48,7 @@ class ActionModule(ActionBase):
         problems = list(self._problems(variables))
         if problems:
             result["failed"] = True
-            words = CLIARGS.get("extra_vars") or ()
-            result["msg"] = told(problems, lambda key: given(key, words) or places.place(key, variables))
+            result["msg"] = told(problems, lambda key: given(key, _typed()) or places.place(key, variables))
         result["changed"] = False
         return result
 
@@ -71,6 +75,6 @@ class ActionModule(ActionBase):
         yield from input_problems(variables, inputs, self._templar.template)
         folder = Path(str(variables["inventory_dir"])) / "group_vars"
         yield from secrets.file_problems(folder, ["all", *variables["group_names"]])
-        yield from secrets.secret_problems(variables, options["secrets"])
+        yield from secrets.secret_problems(variables, options["secrets"], _typed())
         yield from secrets.plain_problems(variables, options.get("written_in", []))
         yield from secrets.written_problems(variables, options["secrets"])

@@ -23,12 +23,12 @@ def given(key: str, words: Iterable[str]) -> Place | None:
             node = tree_of(Path(word[1:]))
             if node is not None and (number := line_of(node, key)):
                 return Place(shown(Path(word[1:])), number)
-        elif name in _names(word):
+        elif name in names(word):
             return Place(ELSEWHERE, 0)
     return None
 
 
-def _names(word: str) -> set[str]:
+def names(word: str) -> set[str]:
     """The variables that one word gives: of a dictionary, whatever could be one of its names."""
     if word.lstrip().startswith(("{", "[")):
         return set(re.findall(r"\w+", word))

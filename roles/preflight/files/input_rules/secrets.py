@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,26 @@ from ansible.template import is_trusted_as_template
 from app_rules.described import Problems
 
 from input_rules import places
+from input_rules.given import names
 
 ENCRYPTED = b"$ANSIBLE_VAULT;"
 
 
-def secret_problems(variables: Mapping[str, Any], prefix: str) -> Problems:
-    """What is wrong with the variables whose name begins with `prefix`; values are never shown."""
+def secret_problems(variables: Mapping[str, Any], prefix: str, words: Iterable[str] = ()) -> Problems:
+    """What is wrong with the variables whose name begins with `prefix`; values are never shown.
+
+    Args:
+        variables: all of a host's.
+        prefix: of the names of secrets.
+        words: what stands behind each -e.
+    """
+    typed = {name for word in words if not word.startswith("@") for name in names(word)}
     for name in sorted(name for name in variables if name.startswith(prefix)):
         for place, value in secret_rules.leaves(name, variables[name]):
             if problem := secret_rules.weakness(place, value):
                 yield place, problem
+            elif name in typed:
+                yield place, "is on the command line, which everybody on this computer can read; put it into vault.yml"
             elif isinstance(value, str) and is_trusted_as_template(value) and secret_rules.reads_as_text(value):
                 yield place, "would be taken for a template; put !unsafe before the quoted secret"
 
