@@ -310,8 +310,10 @@ def test_a_failure_shows_and_calls_the_hook(vps: Any) -> None:
         assert "slipway-backup.service" in told
     finally:
         vps.run("cp", "/root/right.password", "/etc/slipway/backup.password")
-    vps.run("systemctl", "start", "slipway-backup.service", "slipway-drill.service", "slipway-backup-check.service")
-    assert vps.run("systemctl", "list-units", "--failed", "--no-legend", "--plain", "slipway-*") == ""
+    units = ["slipway-backup.service", "slipway-drill.service", "slipway-backup-check.service"]
+    vps.run("systemctl", "start", *units, check=False)
+    failed = vps.run("systemctl", "list-units", "--failed", "--no-legend", "--plain", "slipway-*")
+    assert failed == "", vps.run("journalctl", "--no-pager", "--lines=60", *(f"--unit={unit}" for unit in units))
 
 
 # -- killed
