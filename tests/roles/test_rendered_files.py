@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible.module_utils.file_checks import CheckError
 from ansible.module_utils.file_set import leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,6 +255,6 @@ def test_a_run_that_dies_in_between_leaves_no_file_unapplied(
 
 def test_a_refused_file_is_not_noted(rendered_files: ModuleType, etc: Path, tmp_path: Path) -> None:
     note = tmp_path / "units"
-    with pytest.raises(rendered_files.RefusedError, match=r"^false refuses the new "):
+    with pytest.raises(CheckError, match=r"^false refuses the new "):
         rendered_files.put(Module(tmp_path, {etc / "a.conf": "a\n"}, "false %s", pending=str(note)))
     assert not note.exists()

@@ -8,7 +8,9 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 
 
-def require(path: Path, needed: int, what: str, *, hint: str = "Free some room; nothing was begun.") -> None:
+def require(
+    path: Path, needed: int, what: str, *, hint: str = "Free some room; nothing was begun.", shown: str = ""
+) -> None:
     """See that the disk that holds a path has room for what comes, in bytes.
 
     Args:
@@ -16,6 +18,7 @@ def require(path: Path, needed: int, what: str, *, hint: str = "Free some room; 
         needed: bytes.
         what: the end of "The disk that holds ... has 3 MiB free, and", before how many it takes.
         hint: what to do.
+        shown: what to call the path.
 
     Raises:
         SlipwayError: it has not.
@@ -24,7 +27,7 @@ def require(path: Path, needed: int, what: str, *, hint: str = "Free some room; 
     free = disk.f_bavail * disk.f_frsize
     if free < needed:
         raise SlipwayError(
-            f"The disk that holds {path} has {free >> 20} MiB free, and {what} {needed >> 20} MiB.", hint=hint
+            f"The disk that holds {shown or path} has {free >> 20} MiB free, and {what} {needed >> 20} MiB.", hint=hint
         )
 
 

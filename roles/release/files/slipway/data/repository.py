@@ -174,7 +174,7 @@ class Repository:
         stored = self._config.directory is not None and (self._config.directory / "config").exists()
         needed = MARGIN + (size // 4 if stored else size)
         keep = "Free some room, keep fewer backups (backup_keep_…), or have the repository elsewhere."
-        room.require(directory, needed, "this backup may need", hint=keep)
+        room.require(directory, needed, "this backup may need", hint=keep, shown=f"the repository {self.shown}")
 
     def _run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         done = self._attempt(words)
