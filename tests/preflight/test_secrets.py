@@ -122,8 +122,9 @@ def test_a_run_is_refused_with_every_key_and_no_value(tmp_path: Path) -> None:
 
 
 def test_the_command_line_is_no_place_for_secrets() -> None:
-    words = [f"vault_typed={GOOD} other=1", f'{{"vault_said": "{GOOD}"}}', "@vault_kept.yml"]
-    variables = dict.fromkeys(["vault_typed", "vault_said", "vault_kept"], GOOD)
+    named = '{"apps": {"shop": {"settings": {"KEY": "{{ vault_named }}", "vault_named": 1}}}}'
+    words = [f"vault_typed={GOOD} other=1", f'{{"vault_said": "{GOOD}"}}', "@vault_kept.yml", named]
+    variables = dict.fromkeys(["vault_typed", "vault_said", "vault_kept", "vault_named"], GOOD)
     found = dict(secret_problems(variables, "vault_", words))
     assert sorted(found) == ["vault_said", "vault_typed"]
     assert all("is on the command line" in text and GOOD not in text for text in found.values())

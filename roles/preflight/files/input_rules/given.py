@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
+
 from input_rules.places import ELSEWHERE, Place, line_of, shown, tree_of
 
 
@@ -29,10 +31,11 @@ def given(key: str, words: Iterable[str]) -> Place | None:
 
 
 def names(word: str) -> set[str]:
-    """The variables that one word gives: of a dictionary, whatever could be one of its names."""
-    if word.lstrip().startswith(("{", "[")):
-        return set(re.findall(r"\w+", word))
+    """The variables that one word gives."""
     try:
+        if word.lstrip().startswith(("{", "[")):
+            node = yaml.compose(word, Loader=yaml.SafeLoader)
+            return {str(key.value) for key, _ in node.value} if isinstance(node, yaml.MappingNode) else set()
         return {part.partition("=")[0] for part in shlex.split(word)}
-    except ValueError:
+    except (ValueError, yaml.YAMLError):
         return set()
