@@ -49,12 +49,12 @@ test-fast: lint ## Lint and the tests that take no time: under a minute
 test: test-fast ## Every test: each scenario on Debian 12, the default one on 13 too
 	pytest -n auto -m playbook tests $(PYTEST_ARGS)
 	$(playbook) playbooks/environment.yml -e environment_name=local
-	pytest -n 3 --maxschedchunk 1 molecule $(PYTEST_ARGS)
+	pytest -n 3 --maxschedchunk 1 --durations 0 --durations-min 1 molecule $(PYTEST_ARGS)
 
 test-all: test-fast ## Every test, each scenario on every Debian
 	pytest -n auto -m playbook tests $(PYTEST_ARGS)
 	$(playbook) playbooks/environment.yml -e environment_name=local
-	SLIPWAY_TEST_ALL=1 pytest -n 3 --maxschedchunk 1 molecule $(PYTEST_ARGS)
+	SLIPWAY_TEST_ALL=1 pytest -n 3 --maxschedchunk 1 --durations 0 --durations-min 1 molecule $(PYTEST_ARGS)
 
 docs: venv ## Write the pages that are made from the roles' and the apps' descriptions
 	docs/generate.py
