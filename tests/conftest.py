@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # Packages that no installer knows: the host's program, which is sent to hosts as it is, and what plugins share.
-sys.path[:0] = [str(ROOT / "roles" / role / "files") for role in ("release", "preflight", "machine")]
+sys.path[:0] = [str(ROOT / "roles" / role / "files") for role in ("release", "preflight", "machine", "rendered_files")]
 # Nor do the parts that renew certificates have an installer; modules find theirs as Ansible gives it to them.
 CERTIFICATES = ROOT / "roles" / "certificates"
 sys.path += [str(CERTIFICATES / folder) for folder in ("module_utils", "files/renewal", "files/reach")]

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: the Slipway contributors
-"""Calls the `slipway` program on the host; the action plugin of the same name is what tasks talk to."""
+"""Installs the `slipway` program on the host; the action plugin of the same name calls it."""
 
 from __future__ import annotations
 
@@ -58,20 +58,8 @@ options:
     description: With V(restored), run the release command on what is restored before it serves.
     type: bool
     default: false
-  arguments:
-    description: Set by the action plugin. The arguments of the C(slipway) program.
-    type: list
-    elements: str
-    default: []
-  request:
-    description: Set by the action plugin. What the program reads from its standard input.
-    type: str
-    default: ""
   program:
     description: Set by the action plugin. The program itself, base64-encoded, where the host is to install it.
-    type: str
-  program_digest:
-    description: Set by the action plugin. The SHA-256 that the installed program must have.
     type: str
 attributes:
   check_mode:
@@ -103,23 +91,12 @@ releases:
 """
 
 import base64
-import hashlib
-import json
 import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
 PROGRAM = "/usr/local/bin/slipway"
-
-
-def installed_digest() -> str:
-    """The SHA-256 of the installed program, or an empty string."""
-    try:
-        with open(PROGRAM, "rb") as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
-    except FileNotFoundError:
-        return ""
 
 
 def install(program: bytes) -> None:
@@ -133,32 +110,10 @@ def install(program: bytes) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "arguments": {"type": "list", "elements": "str", "default": []},
-            # One string and not a dictionary: Ansible blanks every leaf of a no_log value wherever it meets it, and a
-            # setting such as "1" would blank half of every message.
-            "request": {"type": "str", "default": "", "no_log": True},
-            "program": {"type": "str"},
-            "program_digest": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-    arguments, digest = module.params["arguments"], module.params["program_digest"]
-    if digest != installed_digest():
-        if module.params["program"] is None:
-            module.exit_json(changed=False, missing=True)
-        if not module.check_mode:
-            install(base64.b64decode(module.params["program"]))
-    code, output, error = module.run_command([PROGRAM, "--json", *arguments], data=module.params["request"])
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        answer = {"msg": f"slipway ended with exit code {code}: {error.strip() or output.strip()}"}
-        code = code or 1
-    if code:
-        module.fail_json(msg=answer["msg"], code=code)
-    module.exit_json(changed=False, answer=answer)
+    module = AnsibleModule(argument_spec={"program": {"type": "str", "required": True}}, supports_check_mode=True)
+    if not module.check_mode:
+        install(base64.b64decode(module.params["program"]))
+    module.exit_json(changed=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,10 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
+
+# Ansible loads a plugin by its path and knows no package around it.
+sys.path.append(str(Path(__file__).resolve().parent.parent / "files"))
+from as_wanted import Wanted
 
 PLACEHOLDER = "{app}"
 # What stands for the options that only the controller needs.
@@ -100,8 +106,24 @@ class ActionModule(ActionBase):
             paths = [_described(file)["path"] for file in arguments["files"]]
             call["prune"] = [path.replace(PLACEHOLDER, "*") for path in paths if PLACEHOLDER in path]
             call["marker"] = str(variables["ansible_managed"])
-        result.update(self._execute_module("rendered_files", module_args=call, task_vars=task_vars))
+        if self._as_wanted(call, {file.path: texts[file.path] for file in files}):
+            result.update(changed=False, files=[], removed=[], diff=[])
+        else:
+            result.update(self._execute_module("rendered_files", module_args=call, task_vars=task_vars))
         return result
+
+    def _as_wanted(self, call: dict[str, Any], texts: dict[str, str]) -> bool:
+        """Whether there is nothing to do, which is known without the module for a third of its time."""
+        owner, group, mode = call.get("owner", "root"), call.get("group", "root"), call.get("mode", "0644")
+        files = {
+            file["path"]: (texts[file["path"]].encode(), file["mode"] or mode, file["group"] or group)
+            for file in call["rendered"]
+        }
+        patterns = call.get("prune", []) if call.get("marker") else []
+        wanted = Wanted(owner, group, call.get("directories") or [], files, patterns, call.get("pending") or "")
+        command = shlex.join(["sh", "-c", 'eval "$(cat)"'])
+        said = self._low_level_execute_command(command, in_data=wanted.script().encode())
+        return bool(said["rc"] == 0 and said["stdout"].splitlines() == wanted.answer())
 
     def _render(self, file: File, variables: dict[str, Any]) -> str:
         source = Path(self._find_needle("templates", file.template))
