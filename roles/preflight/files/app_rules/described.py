@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,26 +16,28 @@ Problems = Iterator[tuple[str, str]]
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file of the project's; empty where it says nothing."""
-    # The parser in C: each of Ansible's workers reads such files anew.
     return dict(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader) or {})
 
 
-@functools.cache
+# Read when Ansible loads its filters, which is before it makes a process for each task.
+_SCHEMA = read_yaml(_FILES / "app.yml")
+_RENAMED = read_yaml(_FILES / "renamed.yml")
+_RESERVED_NAMES = frozenset(yaml.safe_load((_FILES / "reserved_names.yml").read_text()))
+
+
 def schema() -> dict[str, Any]:
     """The keys that an app may have, from `files/app.yml`."""
-    return read_yaml(_FILES / "app.yml")
+    return _SCHEMA
 
 
-@functools.cache
 def reserved_names() -> frozenset[str]:
     """Names of the system's own users and units, from `files/reserved_names.yml`."""
-    return frozenset(yaml.safe_load((_FILES / "reserved_names.yml").read_text()))
+    return _RESERVED_NAMES
 
 
-@functools.cache
 def renamed(kind: str) -> dict[str, str]:
     """Old names and new ones, from `files/renamed.yml`; `kind` is `variables` or `apps`."""
-    return dict(read_yaml(_FILES / "renamed.yml")[kind])
+    return dict(_RENAMED[kind])
 
 
 def quote_hint(kind: str, value: Any) -> str:
