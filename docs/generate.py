@@ -128,7 +128,9 @@ def sections(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def play_roles(playbook: str) -> list[str]:
     plays = yaml.safe_load((ROOT / "playbooks" / playbook).read_text())
-    return [str(entry["role"]) for play in plays for entry in play.get("roles", ())]
+    named = [entry["role"] for play in plays for entry in play.get("roles", ())]
+    imported = [task["ansible.builtin.import_role"]["name"] for play in plays for task in play.get("tasks", ())]
+    return [str(name) for name in named + imported]
 
 
 def roles() -> Iterator[dict[str, Any]]:

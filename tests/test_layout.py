@@ -42,8 +42,17 @@ def test_no_example_is_taken_for_variables() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
 def test_playbooks_are_lists_of_roles(path: Path) -> None:
     for play in yaml.safe_load(path.read_text()):
-        assert not set(play) & {"tasks", "pre_tasks", "post_tasks", "handlers"}, f"{path}: {play['name']}"
-        assert play.get("roles") or play.get("ansible.builtin.import_playbook")
+        assert not set(play) & {"pre_tasks", "post_tasks", "handlers"}, f"{path}: {play['name']}"
+        roles = [task.get("ansible.builtin.import_role") for task in play.get("tasks", [])]
+        assert all(roles), f"{path}: {play['name']}"
+        assert play.get("roles") or roles or play.get("ansible.builtin.import_playbook")
+
+
+def test_where_roles_do_not_check_what_they_are_given_preflight_does(root: Path) -> None:
+    for path in (root / "playbooks").glob("*.yml"):
+        plays = [play for play in yaml.safe_load(path.read_text()) if "tasks" in play]
+        for play in plays[:1]:
+            assert play["tasks"][0]["ansible.builtin.import_role"]["name"] == "preflight", path
 
 
 def test_the_tree_names_no_registry_and_no_machine() -> None:

@@ -96,9 +96,9 @@ def installed() -> set[str]:
     PostgreSQL's come when their role has said how the package is to make its cluster, and only where an app asks.
     """
     plays = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())
-    roles = [entry["role"] for play in plays for entry in play["roles"] if entry["role"] not in {"host", "postgresql"}]
+    roles = {task["ansible.builtin.import_role"]["name"] for play in plays for task in play["tasks"]}
     found: set[str] = set()
-    for role in roles:
+    for role in roles - {"host", "postgresql"}:
         for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
             for task in yaml.safe_load(path.read_text()) or []:
                 name = task.get("ansible.builtin.apt", {}).get("name", [])
