@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slipway import build, durable, history, transaction, units, workers
+from slipway import attempt, build, durable, history, recovery, transaction, units, workers
 from slipway.errors import BUSY, SlipwayError
 from slipway.lock import held
 from slipway.spec import Migrations
@@ -243,19 +243,19 @@ def test_a_disk_that_fills_up_at_any_time_is_said_plainly(
     host: Host, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     good = deploy(host, "1")
-    original = transaction.Run.step
+    original = attempt.Run.step
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/shop/x")
 
     def no_room(*_args: object, **_kwargs: object) -> None:
         raise full
 
-    def fill(run: transaction.Run, name: str, work: object) -> object:
+    def fill(run: attempt.Run, name: str, work: object) -> object:
         if name == step:
             monkeypatch.setattr(durable, "append_line", no_room)
             monkeypatch.setattr(durable, "write_file", no_room)
         return original(run, name, work)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(transaction.Run, "step", fill)
+    monkeypatch.setattr(attempt.Run, "step", fill)
     with pytest.raises(SlipwayError, match="/srv/shop/x: No space left on device") as caught:
         deploy(host, "2")
     serving = host.current()
@@ -288,9 +288,9 @@ def test_killed_at_any_step_the_next_run_puts_it_right(
     host: Host, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:
     good = deploy(host, "1")
-    original = transaction.Run.step
+    original = attempt.Run.step
 
-    def deadly(run: transaction.Run, name: str, work: object) -> object:
+    def deadly(run: attempt.Run, name: str, work: object) -> object:
         if name != step:
             return original(run, name, work)  # type: ignore[arg-type]
         if after:
@@ -301,7 +301,7 @@ def test_killed_at_any_step_the_next_run_puts_it_right(
 
     child = os.fork()
     if child == 0:
-        monkeypatch.setattr(transaction.Run, "step", deadly)
+        monkeypatch.setattr(attempt.Run, "step", deadly)
         deploy(host, "2")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     # systemd outlives the program: what the dead one started still runs.
@@ -322,7 +322,7 @@ def test_a_dead_switch_to_a_sick_release_goes_back(host: Host) -> None:
     intent = {"action": "deploy", "release": sick, "previous": good, "step": "front"}
     host.layout.transaction.write_text(json.dumps(intent))
     host.unhealthy.add(sick)
-    transaction.recover(host.layout)
+    recovery.recover(host.layout)
     assert host.current() == good
     assert host.systemd.running == {good}
     assert history.is_failed(host.layout, sick)
@@ -386,7 +386,7 @@ def test_a_worker_that_dies_of_an_interrupted_deploy_does_not_block_the_next(
             raise SlipwayError("the worker does not stay up")
 
     monkeypatch.setattr(workers, "bring_over", bring_over)
-    transaction.recover(host.layout)
+    recovery.recover(host.layout)
     assert host.current() == good
     assert history.is_failed(host.layout, sick)
     assert deploy(host, "3") == host.current()

@@ -16,7 +16,7 @@ from typing import Any
 from slipway import durable, envfile, precompress, process, room, venv, workers
 from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import Layout
-from slipway.spec import Hook, Spec
+from slipway.spec import Hook, Spec, from_public
 
 RECORD = "release.json"
 _BUILDING = ".building-"
@@ -257,3 +257,8 @@ def _protect(source: Path, gid: int) -> None:
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o111
             path.chmod(0o750 if executable else 0o640)
+
+
+def recorded_spec(layout: Layout, release: str) -> Spec:
+    """The spec that a release was built from, without its secrets."""
+    return from_public(record(layout, release)["spec"])

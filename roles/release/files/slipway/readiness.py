@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-from slipway import build, probe, transaction, units
+from slipway import build, probe, units
 from slipway.data import credentials, reachable
 from slipway.errors import FAILED, SlipwayError
 from slipway.layout import Layout, apps
@@ -43,7 +43,7 @@ def _problems(layout: Layout) -> list[str]:
         problems.append(error.message)
     release = layout.current_id()
     if release is not None:
-        spec = transaction.recorded_spec(layout, release)
+        spec = build.recorded_spec(layout, release)
         health = spec.health
         try:
             settings = layout.release(release) / spec.settings.filename

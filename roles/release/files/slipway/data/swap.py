@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slipway import durable, faults, history, lock, process, transaction, units, workers
+from slipway import durable, faults, history, lock, process, serving, units, workers
 from slipway.data import backup, closed
 from slipway.data.config import Config
 from slipway.data.postgresql import Server
@@ -85,7 +85,7 @@ def perform(layout: Layout, config: Config, swap: Swap, *, migrate: bool) -> Non
         _exchange(layout, swap)
         faults.point("swap:exchanged")
         if swap.after != swap.before:
-            transaction.point(layout, swap.after)
+            serving.point(layout, swap.after)
         spec = backup.spec_of(layout, swap.after)
         if migrate and spec.release_command:
             process.run(
@@ -153,9 +153,9 @@ def _stop(layout: Layout) -> None:
 def _start(layout: Layout, release: str, spec: Spec) -> None:
     # What the backup did not have yet, but the app's directories are told to have.
     subprocess.run(["systemd-tmpfiles", "--create", f"--prefix={layout.shared}"], capture_output=True)
-    transaction.bring_up(layout, release, spec)
+    serving.bring_up(layout, release, spec)
     if spec.front:
-        transaction.ask_front(spec)
+        serving.ask_front(spec)
     workers.bring_over(layout, release, spec)
     workers.follow(layout, spec)
 
@@ -190,7 +190,7 @@ def _undo(layout: Layout, config: Config, swap: Swap, *, failed: str) -> None:
             server.swap_back(swap.old, swap.new)
         server.drop(swap.new)
     if layout.current_id() != swap.before:
-        transaction.point(layout, swap.before)
+        serving.point(layout, swap.before)
     shutil.rmtree(layout.restoring, ignore_errors=True)
     # Should it not be healthy, it was not so before either: the first failure is the one to tell.
     with contextlib.suppress(SlipwayError):
