@@ -82,6 +82,22 @@ def test_whoever_needs_apt_waits_for_it(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_every_internal_name_that_a_role_uses_is_set_in_it(role: str) -> None:
+    folders = ("defaults", "filter_plugins", "handlers", "tasks", "templates", "vars")
+    files = [path for folder in folders for path in (ROOT / "roles" / role / folder).rglob("*") if path.is_file()]
+    text = "\n".join(path.read_text() for path in files if path.suffix in {".yml", ".j2", ".py"})
+    used = set(re.findall(r"(?<![\w.'])(__[a-z]\w*)", text)) - {"__future__"}
+    ways = (
+        r"(__\w+)['\"]?: ",
+        r"(?:register|loop_var|app_variable): \"?(__\w+)",
+        r"(?:set|for) (__\w+)",
+        r"macro (__\w+)",
+    )
+    found = set().union(*(re.findall(way, text) for way in ways), re.findall(r"(?m)(__\w+):$", text))
+    assert used - found == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_a_change_that_handlers_apply_outlasts_a_run_that_dies(role: str) -> None:
     for task in tasks(role):
         if "notify" in task and (files := task.get("rendered_files")):
