@@ -186,17 +186,12 @@ class ActionModule(ActionBase):
     def _carry_out(self, request: dict[str, Any], source: Source | None) -> Any:
         if source is None:
             return self._slipway(["deploy"], request)
-        request = {**request, **manifest(source, request)}
-        remote = self._make_tmp_path()
-        try:
-            with tempfile.TemporaryDirectory() as local:
-                archive = Path(local) / "source.tar.gz"
-                for warning in source.pack(archive):
-                    Display().warning(warning)
-                path = self._transfer_file(str(archive), f"{remote}/{archive.name}")
-            return self._slipway(["deploy", "--archive", path], request)
-        finally:
-            self._remove_tmp_path(remote)
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "source.tar.gz"
+            for warning in source.pack(archive):
+                Display().warning(warning)
+            packed = archive.read_bytes()
+        return self._slipway(["deploy", "--archive", "-"], {**request, **manifest(source, request)}, packed)
 
     def _rollback(self, result: dict[str, Any]) -> None:
         app, release = self._task.args["app"], self._task.args.get("release")
@@ -233,9 +228,11 @@ class ActionModule(ActionBase):
         result["restored"] = self._slipway(["restore", *words, given["app"]])
         result["changed"] = True
 
-    def _slipway(self, arguments: list[str], request: Any = None, *, may_be_missing: bool = False) -> Any:
+    def _slipway(
+        self, arguments: list[str], request: Any = None, source: bytes = b"", *, may_be_missing: bool = False
+    ) -> Any:
         """Call the program on the host, installing it first where it is missing or another version."""
-        said = self._call(arguments, request)
+        said = self._call(arguments, request, source)
         if said["rc"] == _MISSING and may_be_missing:
             return None
         if said["rc"] == _MISSING and self._task.check_mode:
@@ -247,7 +244,7 @@ class ActionModule(ActionBase):
             installed = self._execute_module("release", module_args=given, task_vars=self._task_vars)
             if installed.get("failed") or installed.get("unreachable"):
                 raise AnsibleActionFail(installed.get("msg", "the host did not answer"), result=installed)
-            said = self._call(arguments, request)
+            said = self._call(arguments, request, source)
         try:
             answer = json.loads(said["stdout"])
         except ValueError:
@@ -257,12 +254,12 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(answer["msg"], result={"code": said["rc"]})
         return answer
 
-    def _call(self, arguments: list[str], request: Any) -> dict[str, Any]:
-        """Run the program with a request on its standard input, where no list of processes shows it.
+    def _call(self, arguments: list[str], request: Any, source: bytes) -> dict[str, Any]:
+        """Run the program with a request, and a source, on its standard input, where no list of processes shows them.
 
         Ansible's modules cost as much again: the host compiles them for each call.
         """
         words = ["sh", "-c", _CALL, "call", hashlib.sha256(self._program).hexdigest(), *arguments]
-        text = "" if request is None else json.dumps(request)
-        said: dict[str, Any] = self._low_level_execute_command(shlex.join(words), in_data=text.encode())
+        given = b"" if request is None else json.dumps(request).encode() + b"\n" + source
+        said: dict[str, Any] = self._low_level_execute_command(shlex.join(words), in_data=given)
         return said

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from slipway.data import swap, verbs
 from slipway.errors import BAD_REQUEST, FAILED, SlipwayError
 from slipway.layout import APP_NAME, RELEASE_ID, Layout, apps
 
+_TEMPORARY = "/var/tmp"  # noqa: S108 - a name in it that nobody can guess
 _DESCRIPTION = (
     "Releases of the Flask apps on this host: see them, roll one back, read its logs, run a command in it; "
     "and their data: back it up, bring it back."
@@ -56,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     verb("stop", "stop every instance")
     command = verb("plan", "read deploy requests as a JSON list from standard input; say what would change", app=False)
     command = verb("deploy", "read one deploy request as JSON from standard input and carry it out", app=False)
-    command.add_argument("--archive", type=Path, help="the source as a tar archive")
+    command.add_argument(
+        "--archive", metavar="FILE", help="the source, packed by tar; -: it follows the request's line"
+    )
     return parser
 
 
@@ -124,12 +130,25 @@ def _run(app: str, command: list[str]) -> int:
     return process.interactive(app, layout.release(release), command)
 
 
-def _deploy(archive: Path | None) -> dict[str, Any]:
+def _deploy(file: str | None) -> dict[str, Any]:
     # Visitors come first: building must not take the processor from what serves. systemd starts the app by itself.
     os.nice(10)
-    wanted = spec.parse(sys.stdin.read())
-    swap.recover(wanted.app, actor=wanted.actor)
-    return transaction.deploy(wanted, archive)
+    wanted = spec.parse(sys.stdin.buffer.readline().decode())
+    with _received() if file == "-" else contextlib.nullcontext(Path(file) if file else None) as archive:
+        swap.recover(wanted.app, actor=wanted.actor)
+        return transaction.deploy(wanted, archive)
+
+
+@contextlib.contextmanager
+def _received() -> Iterator[Path]:
+    """The rest of standard input as a file, on the disk: /tmp may be memory."""
+    with tempfile.NamedTemporaryFile(dir=_TEMPORARY, prefix="slipway-", suffix=".tar") as archive:
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, archive)
+            archive.flush()
+        except OSError as error:
+            raise SlipwayError(f"The source cannot be put into {_TEMPORARY}: {error.strerror}.") from error
+        yield Path(archive.name)
 
 
 def _rollback(app: str, release: str | None, *, force: bool) -> dict[str, Any]:
