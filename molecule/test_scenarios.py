@@ -16,7 +16,7 @@ LIMIT = 45 * 60
 TAIL = 120
 # The long ones begin, so that nobody waits for them at the end. Each worker takes two at first: hence a short one
 # behind each of them.
-FIRST = ("host", "roles", "edge", "apart", "data", "crash", "lifecycle")
+FIRST = ("host", "roles", "edge", "apart", "data", "crash", "lifecycle", "environments", "foreign")
 
 
 def runs() -> Iterator[tuple[str, str]]:
