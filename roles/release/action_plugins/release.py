@@ -260,6 +260,7 @@ class ActionModule(ActionBase):
         Ansible's modules cost as much again: the host compiles them for each call.
         """
         words = ["sh", "-c", _CALL, "call", hashlib.sha256(self._program).hexdigest(), *arguments]
-        given = b"" if request is None else json.dumps(request).encode() + b"\n" + source
+        # Never nothing: without anything to send, Ansible asks for a terminal, where errors and answers are one.
+        given = json.dumps(request).encode() + b"\n" + source
         said: dict[str, Any] = self._low_level_execute_command(shlex.join(words), in_data=given)
         return said
