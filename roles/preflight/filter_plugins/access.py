@@ -11,13 +11,15 @@ import binascii
 import difflib
 import ipaddress
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+# Ansible loads a plugin by its path and knows no package around it.
+sys.path.append(str(Path(__file__).resolve().parent.parent / "files"))
+from app_rules.described import reserved_names
 
-_FILES = Path(__file__).resolve().parent.parent / "files"
 _USER = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _RULE = {"port", "protocol", "from"}
@@ -62,7 +64,7 @@ def _admins(admins: Any) -> Problems:
     if not isinstance(admins, dict):
         yield "users_admins", "must be a dictionary: each admin's name with its keys"
         return
-    reserved = set(yaml.safe_load((_FILES / "reserved_names.yml").read_text()))
+    reserved = reserved_names()
     for name, admin in admins.items():
         key = f"users_admins.{name}"
         if not isinstance(name, str) or not _USER.fullmatch(name):
