@@ -72,19 +72,23 @@ def bring_over(layout: Layout, release: str, spec: Spec) -> None:
 
 def follow(layout: Layout, spec: Spec) -> None:
     """Run the timers of the serving release, at boot too, and no others."""
-    installed = set(_installed_timers(layout.app))
+    installed = _installed_timers(layout.app)
     wanted = {units.timer(layout.app, name) for name in spec.timers}
-    _systemctl("disable", "--now", *sorted(installed - wanted))
-    _systemctl("enable", *sorted(wanted))
+    others = installed.keys() - wanted
+    _systemctl("stop", *sorted(others))
+    # Only where it changes something: after each of these two systemd reads all its units again.
+    _systemctl("disable", *sorted(timer for timer in others if installed[timer] == "enabled"))
+    _systemctl("enable", *sorted(timer for timer in wanted if installed.get(timer) != "enabled"))
     # Not merely started: a changed calendar counts from now on.
     _systemctl("restart", *sorted(wanted))
 
 
-def _installed_timers(app: str) -> list[str]:
+def _installed_timers(app: str) -> dict[str, str]:
+    """An app's timers, with whether each starts at boot: `enabled`, or another word of systemd's."""
     listed = subprocess.run(
         ["systemctl", "list-unit-files", "--output=json", f"{app}.*.timer"], capture_output=True, text=True
     )
-    return sorted(unit["unit_file"] for unit in json.loads(listed.stdout or "[]"))
+    return {unit["unit_file"]: unit["state"] for unit in json.loads(listed.stdout or "[]")}
 
 
 def forget_timers(app: str) -> None:
