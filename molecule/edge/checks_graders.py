@@ -141,11 +141,11 @@ def test_gixy_bites(gixy: str) -> None:
 
 
 def beside(vps: Any, script: str, *volumes: str) -> str:
-    """What a script prints in a Debian 13 of its own that shares the VPS's network; skips nothing, needs its image."""
+    """What a script prints in a Debian 13 of its own that shares the VPS's network."""
     label = ["podman", "images", "--filter", "label=slipway=vps", "--format", "{{.Repository}}:{{.Tag}}"]
     images = subprocess.run(label, capture_output=True, text=True, check=True).stdout.split()
     image = next((name for name in images if ":trixie-" in name), None)
-    assert image, "no image of Debian 13 on this machine: `VPS_DEBIAN=13 molecule create -s default` builds it"
+    assert image, "no image of Debian 13: does vps_debians_beside in inventory/hosts.yml still ask for one?"
     form = "{{.OCIRuntime}} {{range .HostConfig.Ulimits}}--ulimit={{.Name}}={{.Soft}}:{{.Hard}} {{end}}"
     inspected = subprocess.run(
         ["podman", "inspect", "--format", form, vps.name], capture_output=True, text=True, check=True
