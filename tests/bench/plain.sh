@@ -39,7 +39,7 @@ Group=www-data
 RuntimeDirectory=$1
 WorkingDirectory=/srv/$1/current
 Environment=APP_SETTINGS=/srv/$1/settings.json RELEASE_ID=plain
-ExecStart=/srv/$1/venv/bin/gunicorn --workers 2 --threads 4 --no-control-socket --bind unix:/run/$1/http $3
+ExecStart=/srv/$1/venv/bin/gunicorn --workers 2 --threads 3 --no-control-socket --bind unix:/run/$1/http $3
 [Install]
 WantedBy=multi-user.target
 UNIT

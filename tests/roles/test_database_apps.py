@@ -72,7 +72,7 @@ def test_connections_follow_from_what_runs(apps_filter: ModuleType) -> None:
     def connections(**changes: Any) -> Any:
         return apps_filter.apps_postgresql(app(**POSTGRESQL, **changes))["shop"]["connections"]
 
-    assert connections() == 2 * 2 * 4 + 3
+    assert connections() == 2 * 2 * 3 + 3
     assert connections(server={"processes": 3, "threads": 5}, workers={"mail": "x"}) == 2 * 3 * 5 + 1 + 3
     assert connections(postgresql={"connections": 7}) == 7
 
@@ -87,9 +87,9 @@ def test_more_connections_than_there_are(apps_filter: ModuleType) -> None:
     two = app(**POSTGRESQL) | app("blog", **POSTGRESQL, server={"processes": 4, "threads": 8}) | app("plain")
     for name in two:
         two[name]["domains"] = [f"{name}.example.com"]
-    assert apps_filter.apps_connection_problems(two, 19 + 67 + 8) == []
-    [told] = apps_filter.apps_connection_problems(two, 93)
-    assert told.startswith("postgresql_max_connections: is 93, and 94 are needed: 19 of shop, 67 of blog")
+    assert apps_filter.apps_connection_problems(two, 15 + 67 + 8) == []
+    [told] = apps_filter.apps_connection_problems(two, 89)
+    assert told.startswith("postgresql_max_connections: is 89, and 90 are needed: 15 of shop, 67 of blog")
     for key in ("server.processes", "server.threads", "postgresql.connections"):
         assert key in told
     assert apps_filter.apps_connection_problems(app(), 1) == []

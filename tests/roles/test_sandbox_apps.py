@@ -23,7 +23,7 @@ BAD = [
     (app(limits={"memory": 512}), "apps.shop.limits.memory: must be text; put it in quotes"),
     (app(limits={"tasks": 15}), "apps.shop.limits.tasks: must be from 16 to 65536"),
     (app(limits={"tasks": "64"}), "apps.shop.limits.tasks: must be a whole number"),
-    (app(limits={"tasks": 64}, server={"processes": 16}), "apps.shop.limits.tasks: the server alone needs 81"),
+    (app(limits={"tasks": 64}, server={"processes": 16}), "apps.shop.limits.tasks: the server alone needs 65"),
     (app(limits={"cpu_weight": 0}), "apps.shop.limits.cpu_weight: must be from 1 to 10000"),
     (app(limits={"cpu_weigth": 2}), "apps.shop.limits.cpu_weigth: there is no such key; did you mean cpu_weight?"),
 ]  # fmt: skip

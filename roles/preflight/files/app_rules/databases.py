@@ -77,7 +77,7 @@ def connections(app: dict[str, Any]) -> int:
     """
     server = app.get("server", {})
     # While a release is switched to, two instances run; each thread has one connection.
-    serving = 2 * server.get("processes", 2) * server.get("threads", 4)
+    serving = 2 * server.get("processes", 2) * server.get("threads", 3)
     derived = serving + len(app.get("workers", {})) + len(app.get("timers", {})) + _MORE
     return int(app.get("postgresql", {}).get("connections", derived))
 

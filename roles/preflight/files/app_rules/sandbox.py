@@ -35,6 +35,6 @@ def together(key: str, app: dict[str, Any]) -> Problems:
         yield f"{key}.network", "says any and more; leave any out, or all the others"
     server, tasks = app.get("server", {}), app.get("limits", {}).get("tasks")
     # Each process has a thread of its own beside those that serve, and there is the one that starts them.
-    needed = server.get("processes", 2) * (server.get("threads", 4) + 1) + 1
+    needed = server.get("processes", 2) * (server.get("threads", 3) + 1) + 1
     if tasks is not None and tasks < needed:
         yield f"{key}.limits.tasks", f"the server alone needs {needed}, by server.processes and server.threads"
