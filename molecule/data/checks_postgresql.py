@@ -277,7 +277,7 @@ def test_who_asks_for_none_does_not_even_see_the_socket(vps: Any) -> None:
 
 
 # As site.yml has it, by preflight's reckoning.
-ROLE = {"postgresql_apps": {"onpostgres": {"extensions": ["citext"], "connections": 19}}}
+ROLE = {"postgresql_apps": {"onpostgres": {"extensions": ["citext"], "connections": 15}}}
 
 
 def test_what_somebody_changed_is_foretold_and_put_right(vps: Any, postgres: Guestbook, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from .guestbook import provide
 
 A, B = "onpostgres", "other"
 # As site.yml would have it, had the inventory both.
-APPS: dict[str, Any] = {A: {"extensions": ["citext"], "connections": 19}, B: {}}
+APPS: dict[str, Any] = {A: {"extensions": ["citext"], "connections": 15}, B: {}}
 PSQL = "psql -XAtqw -v ON_ERROR_STOP=1"
 READ = "SELECT * FROM secrets"
 SECRET = "only-for-the-other-app"  # noqa: S105 - it is none

@@ -49,7 +49,7 @@ def test_visitors_notice_nothing_of_deploys_rollbacks_and_new_settings(steady: S
     source = steady.version()
     deploy(source, "first")
     switches.clear()
-    with steady.visitors() as records:
+    with steady.connected(), steady.visitors() as records:
         began = time.time()
         time.sleep(STEADY_SECONDS)
         for number in range(1, 21):

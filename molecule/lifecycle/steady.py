@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -153,6 +154,19 @@ class Steady:
 
     def rollback(self, release: str = "") -> dict[str, Any]:
         return dict(self.slipway("rollback", APP, *([release] if release else [])))
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep one connection open while the block runs, as Ansible does: a login takes time from the app as well."""
+        alone = self.vps
+        ssh, *rest = alone.ssh
+        options = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.scratch}/ssh", "-o", "ControlPersist=yes"]
+        self.vps = dataclasses.replace(alone, ssh=[ssh, *options, *rest])
+        try:
+            yield
+        finally:
+            subprocess.run([ssh, "-O", "exit", *options, *rest], check=True, capture_output=True)
+            self.vps = alone
 
     # -- deaths
 
