@@ -1,6 +1,6 @@
 """A checkout of its own with two environments, local and staging, each on a test host of its own.
 
-It lies in .slipway/environments/ and is made from the working tree, as a user's would be from a clone: the environments
+It lies in .slipway/environments/<Debian>/ and is made from the working tree, as a user's would be from a clone: the environments
 by playbooks/environment.yml, then edited as a user edits them.
 """
 
@@ -19,7 +19,8 @@ from nasty import SECRETS
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
-ROOT = PROJECT / ".slipway" / "environments"
+# The two Debians run side by side.
+ROOT = PROJECT / ".slipway" / "environments" / os.environ.get("VPS_DEBIAN", "12")
 DOMAINS = {app: f"{app}.staging.localhost" for app in ("guestbook", "environ", "pyfile", "tomlfile")}
 
 
