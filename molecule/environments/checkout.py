@@ -1,7 +1,7 @@
 """A checkout of its own with two environments, local and staging, each on a test host of its own.
 
-It lies in .slipway/environments/<Debian>/ and is made from the working tree, as a user's would be from a clone: the environments
-by playbooks/environment.yml, then edited as a user edits them.
+It lies in .slipway/environments/<Debian>/ and is made from the working tree, as a user's would be from a clone: the
+environments by playbooks/environment.yml, then edited as a user edits them.
 """
 
 from __future__ import annotations
