@@ -98,6 +98,27 @@ def test_visitors_notice_nothing_of_deploys_rollbacks_and_new_settings(steady: S
     )
 
 
+# Of each release, the first worker to load the app takes no time, and the next one half a second.
+BOOTS_SLOWLY = """
+import fcntl
+with Path("instance", "booted.log").open("a+") as log:
+    fcntl.flock(log, fcntl.LOCK_EX)
+    log.seek(0)
+    if RELEASE in log.read():
+        time.sleep(0.5)
+    log.write(f"{RELEASE} {time.time()}\\n")
+"""
+
+
+def test_an_instance_gets_visitors_when_all_of_its_workers_have_booted(steady: Steady) -> None:
+    code = (Path(__file__).parent / "app" / "steady.py").read_text() + BOOTS_SLOWLY
+    steady.deploy(steady.version(steady__py=code))
+    lines = [line.split() for line in steady.vps.run("cat", f"{BASE}/shared/instance/booted.log").splitlines()]
+    booted = [float(when) for release, when in lines if release == steady.current()]
+    assert len(booted) == 2
+    assert max(booted) < steady.switched()
+
+
 IMPORTS_NOTHING = "from flask import nothing_of_the_kind\n"
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +110,16 @@ def test_gunicorn_s_configuration_is_python_that_says_what_was_asked(trixie: dic
     assert config["wsgi_app"] == "shop:create_app('x')"
     assert config["workers"] == 3
     assert config["graceful_timeout"] == 20
+
+
+def test_the_last_worker_to_boot_says_so(trixie: dict[str, str], tmp_path: Path) -> None:
+    config: dict[str, Any] = {}
+    exec(trixie["app.conf.py"], config)  # noqa: S102 - it is code, and ours
+    config["Path"] = lambda _path: tmp_path
+    for pid in (7, 8, 9):
+        assert not (tmp_path / "booted").exists()
+        config["post_worker_init"](SimpleNamespace(pid=pid, cfg=SimpleNamespace(workers=3)))
+    assert (tmp_path / "booted").exists()
 
 
 def test_systemd_waits_longer_than_gunicorn(trixie: dict[str, str]) -> None:

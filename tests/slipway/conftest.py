@@ -49,6 +49,7 @@ class Host:
 
     Attributes:
         unhealthy: releases whose own socket gives a bad answer.
+        slow: releases of which a worker is still booting.
         broken_front: whether the web server gives a bad answer.
     """
 
@@ -56,6 +57,7 @@ class Host:
     systemd: FakeSystemd
     tmp: Path
     unhealthy: set[str] = field(default_factory=set)
+    slow: set[str] = field(default_factory=set)
     broken_front: bool = False
 
     def spec(self, version: str = "1", **changes: object) -> Spec:
@@ -91,6 +93,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(units, "stop", systemd.stop)
     monkeypatch.setattr(units, "instances", lambda _app: set(systemd.running))
     monkeypatch.setattr(units, "is_active", lambda _app, release: release in systemd.running)
+    monkeypatch.setattr(units, "has_booted", lambda _app, release: release not in played.slow)
     monkeypatch.setattr(units, "crashes", lambda _app, _release: 0)
     monkeypatch.setattr(units, "drain", lambda _layout, release: systemd.calls.append(("drain", release)))
     monkeypatch.setattr(units, "enable_boot", lambda _app: systemd.calls.append(("enable", str(shop.current_id()))))

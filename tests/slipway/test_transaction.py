@@ -33,6 +33,27 @@ def test_a_deploy_builds_checks_switches_and_retires(host: Host) -> None:
     assert not host.layout.transaction.exists()
 
 
+def test_visitors_are_sent_to_an_instance_when_all_of_its_workers_have_booted(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = deploy(host, "1")
+    asked: list[str | None] = []
+
+    def boots_slowly(_app: str, _release: str) -> bool:
+        asked.append(host.current())
+        return len(asked) == 3
+
+    monkeypatch.setattr(units, "has_booted", boots_slowly)
+    deploy(host, "2")
+    assert asked == [first] * 3
+
+
+def test_a_worker_that_boots_for_ever_does_not_hold_up_what_is_healthy(host: Host) -> None:
+    release = build.release_id(host.spec("1"))
+    host.slow.add(release)
+    assert deploy(host, "1") == host.current() == release
+
+
 def test_the_same_thing_again_is_no_change(host: Host) -> None:
     release = deploy(host)
     plan = transaction.plan(host.spec())

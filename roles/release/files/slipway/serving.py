@@ -12,7 +12,8 @@ from slipway.spec import Spec
 
 def bring_up(layout: Layout, release: str, spec: Spec, *, since: float | None = None) -> None:
     """Start a release's instance and ask its own socket until it is healthy; else show its log since a time, or now."""
-    began = time.time() if since is None else since
+    began = time.time()
+    since = began if since is None else since
     units.start(layout.app, release)
     before = units.crashes(layout.app, release)
     try:
@@ -23,8 +24,19 @@ def bring_up(layout: Layout, release: str, spec: Spec, *, since: float | None = 
             crashed=lambda: units.crashes(layout.app, release) > min(before, 1_000_000),
         )
     except SlipwayError as error:
-        error.log = units.log_tail(layout.app, release, since=began)
+        error.log = units.log_tail(layout.app, release, since=since)
         raise
+    _await_workers(layout.app, release, patience=max(time.time() - began, 1.0))
+
+
+def _await_workers(app: str, release: str, *, patience: float) -> None:
+    """Give the other workers as long as the first one took, so that visitors do not find it alone.
+
+    It has answered as it should, so it is no failure where one of them is slower than that.
+    """
+    deadline = time.monotonic() + patience
+    while not units.has_booted(app, release) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def point(layout: Layout, release: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -114,6 +115,13 @@ def crashes_of(unit: str) -> int:
     if state.get("ActiveState") in {"failed", "inactive"}:
         return sys.maxsize
     return int(state.get("NRestarts", 0))
+
+
+def has_booted(app: str, release: str) -> bool:
+    """Whether every worker of an instance has loaded the app, which its server's configuration notes where it can."""
+    command = ["systemctl", "show", "--property=MainPID", "--value", service(app, release)]
+    server = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return os.path.lexists(f"/proc/{server}/root/dev/shm/booted")
 
 
 def instances(app: str) -> set[str]:
