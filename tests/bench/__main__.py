@@ -19,6 +19,9 @@ GOALS = {
     "deploy unchanged": ("", "6"),
     "deploy code-only": ("3", ""),
     "rollback": ("", "6"),
+    # The same with an app that has a database, which is copied, migrated and asked.
+    "code-only, data": ("3", ""),
+    "rollback, data": ("", "6"),
 }
 
 
@@ -30,18 +33,23 @@ def again(measure: Callable[[int], float]) -> float:
 def plain_times(sources: Path) -> dict[str, float]:
     """Seconds of the plain script for each row."""
 
-    def changed(number: int) -> float:
-        host.change_code(sources, f"plain {number}")
-        return plain.deploy(sources, f"r{number}")
+    def changed(app: str) -> float:
+        def deployed(number: int) -> float:
+            host.change_code(sources, app, f"plain {number}")
+            return plain.deploy(sources, app, f"r{number}")
+
+        return again(deployed)
 
     with host.vps():
         host.say("plain shell script …")
         return {
             "site from bare": plain.site(sources),
             "site unchanged": again(lambda _: plain.site(sources)),
-            "deploy code-only": again(changed),
+            "deploy code-only": changed(host.PLAIN_APP),
+            "code-only, data": changed(host.DATA_APP),
             "deploy unchanged": again(lambda _: plain.deploy_unchanged(sources)),
-            "rollback": again(lambda number: plain.rollback(f"r{number}")),
+            "rollback": again(lambda number: plain.rollback(host.PLAIN_APP, f"r{number}")),
+            "rollback, data": again(lambda number: plain.rollback(host.DATA_APP, f"r{number}")),
         }
 
 
@@ -60,9 +68,12 @@ class Measured:
 def slipway_times(sources: Path) -> Measured:
     """Everything about Slipway, on one host."""
 
-    def changed(number: int) -> float:
-        host.change_code(sources, f"slipway {number}")
-        return slipway.deploy(sources)
+    def changed(app: str) -> float:
+        def deployed(number: int) -> float:
+            host.change_code(sources, app, f"slipway {number}")
+            return slipway.deploy(sources)
+
+        return again(deployed)
 
     with host.vps():
         host.say("Slipway …")
@@ -74,8 +85,12 @@ def slipway_times(sources: Path) -> Measured:
         host.say("U …")
         unit, start = slipway.unit()
         host.say("changes …")
-        times["deploy code-only"] = again(changed)
-        times["rollback"] = again(lambda _: slipway.rollback())
+        times |= {
+            "deploy code-only": changed(host.PLAIN_APP),
+            "rollback": again(lambda _: slipway.rollback(host.PLAIN_APP)),
+            "code-only, data": changed(host.DATA_APP),
+            "rollback, data": again(lambda _: slipway.rollback(host.DATA_APP)),
+        }
         host.say("visitors …")
         idle, busy = slipway.visited(sources)
         host.say("edge …")

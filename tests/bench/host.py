@@ -16,8 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "slipway-bench"
 SSH_PORT, HTTP_PORT, HTTPS_PORT = 2622, 8680, 8643
 KEYS = ROOT / ".slipway" / "vps" / NAME
-# The apps of the demo, as inventory/local.yml and group_vars/local have them.
-SOURCES = ("app", "molecule/shared/hello")
+# The apps of the demo, as inventory/local.yml and group_vars/local have them: the one without data, and the one with a
+# database that is migrated at each deploy. Each with its sources, and with a file that a developer might change.
+PLAIN_APP, DATA_APP = "hello", "guestbook"
+SOURCES = {PLAIN_APP: "molecule/shared/hello", DATA_APP: "app"}
+_CHANGED = {PLAIN_APP: "static/hello.css", DATA_APP: "guestbook/templates/index.html"}
+_COMMENTS = {".css": "/* {} */", ".html": "<!-- {} -->"}
 
 
 def say(text: str) -> None:
@@ -103,7 +107,9 @@ def vps() -> Iterator[None]:
 
 def copy_sources(target: Path) -> Path:
     """A copy of the apps' sources that may be changed: what git tracks of them."""
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", *SOURCES], capture_output=True, check=True)
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", *SOURCES.values()], capture_output=True, check=True
+    )
     for name in listed.stdout.decode().split("\0"):
         if name and (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +117,7 @@ def copy_sources(target: Path) -> Path:
     return target
 
 
-def change_code(sources: Path, text: str) -> None:
-    """Change the app as a developer would: a line of a page."""
-    page = sources / "app" / "guestbook" / "templates" / "index.html"
-    page.write_text(f"{page.read_text()}<!-- {text} -->\n")
+def change_code(sources: Path, app: str, text: str) -> None:
+    """Change an app as a developer would: a line of one of its files."""
+    file = sources / SOURCES[app] / _CHANGED[app]
+    file.write_text(f"{file.read_text()}{_COMMENTS[file.suffix].format(text)}\n")

@@ -42,20 +42,19 @@ def site(sources: Path) -> float:
     return host.seconds(host.ssh(f"{unpack} && {_SCRIPT} site {shlex.join(packages)}"), data=_packed(sources, *_FILES))
 
 
-def deploy(sources: Path, release: str) -> float:
-    """Unpack the code beside the old one, restart, wait for its answer."""
-    folder = f"/srv/guestbook/{release}"
-    command = f"mkdir {folder} && tar -xz --no-same-owner -C {folder} && echo {_digest(sources / 'app')} >/srv/digest"
-    return host.seconds(
-        host.ssh(f"{command} && {_SCRIPT} serve guestbook {folder}"), data=_packed(sources / "app", ".")
-    )
+def deploy(sources: Path, app: str, release: str) -> float:
+    """Unpack the code beside the old one, migrate where there is a database, restart, wait for its answer."""
+    root, folder = sources / host.SOURCES[app], f"/srv/{app}/{release}"
+    unpack = f"mkdir {folder} && tar -xz --no-same-owner -C {folder} && echo {_digest(root)} >/srv/{app}/digest"
+    return host.seconds(host.ssh(f"{unpack} && {_SCRIPT} deploy {app} {folder}"), data=_packed(root, "."))
 
 
 def deploy_unchanged(sources: Path) -> float:
-    """Ask whether the host has the code already."""
-    return host.seconds(host.ssh(f"test $(cat /srv/digest) = {_digest(sources / 'app')}"))
+    """Ask whether the host has the code of both apps already."""
+    asked = (f"test $(cat /srv/{app}/digest) = {_digest(sources / root)}" for app, root in host.SOURCES.items())
+    return host.seconds(host.ssh(" && ".join(asked)))
 
 
-def rollback(release: str) -> float:
+def rollback(app: str, release: str) -> float:
     """Restart the old code, wait for its answer."""
-    return host.seconds(host.ssh(f"{_SCRIPT} serve guestbook /srv/guestbook/{release}"))
+    return host.seconds(host.ssh(f"{_SCRIPT} serve {app} /srv/{app}/{release}"))

@@ -21,6 +21,15 @@ serve() {
   answers "$1"
 }
 
+# migrate APP DIRECTORY: a copy of the database, then what its code needs there
+migrate() {
+  ln -sfn "/srv/$1/instance" "$2/instance"
+  test ! -e "/srv/$1/instance/$1.db" || python3 -c "import sqlite3
+with sqlite3.connect('/srv/$1/instance/$1.db') as now, sqlite3.connect('/srv/$1/before.db') as copy: now.backup(copy)"
+  cd "$2"
+  runuser -u "$1" -- env "APP_SETTINGS=/srv/$1/settings.json" "/srv/$1/venv/bin/flask" --app wsgi db upgrade >/dev/null 2>&1
+}
+
 # app NAME DIRECTORY WSGI
 app() {
   id "$1" >/dev/null 2>&1 || useradd --system --home-dir "/srv/$1" --groups www-data "$1"
@@ -60,6 +69,12 @@ SITE
   systemctl -q enable "$1"
 }
 
+# deploy APP DIRECTORY, with or without data
+deploy() {
+  test "$1" != guestbook || migrate "$@"
+  serve "$@"
+}
+
 # site PACKAGE…
 site() {
   apt-get -qq install --no-install-recommends -o=Dpkg::Use-Pty=0 curl openssl "$@" >/dev/null
@@ -72,10 +87,7 @@ site() {
     -keyout /etc/ssl/plain.key -out /etc/ssl/plain.pem 2>/dev/null
   app guestbook /srv/sources/app wsgi:app
   app hello /srv/sources/molecule/shared/hello hello:app
-  ln -sfn /srv/guestbook/instance /srv/sources/app/instance
-  cd /srv/sources/app
-  runuser -u guestbook -- env APP_SETTINGS=/srv/guestbook/settings.json /srv/guestbook/venv/bin/flask --app wsgi db upgrade \
-    >/dev/null 2>&1
+  migrate guestbook /srv/sources/app
   serve guestbook /srv/sources/app
   serve hello /srv/sources/molecule/shared/hello
   systemctl reload nginx

@@ -48,8 +48,8 @@ def deploy_unchanged(sources: Path) -> float:
     return _times(host.playbook("playbooks/deploy.yml", *_from(sources)))
 
 
-def rollback() -> float:
-    return host.seconds(host.playbook("playbooks/rollback.yml", "-e", "app=guestbook"))
+def rollback(app: str) -> float:
+    return host.seconds(host.playbook("playbooks/rollback.yml", "-e", f"app={app}"))
 
 
 def visited(sources: Path) -> tuple[Waited, Waited]:
@@ -58,6 +58,6 @@ def visited(sources: Path) -> tuple[Waited, Waited]:
         host.run(["sleep", str(IDLE)])
     with visiting() as busy:
         for number in range(TIMES):
-            host.change_code(sources, f"visited {number}")
+            host.change_code(sources, host.DATA_APP, f"visited {number}")
             deploy(sources)
     return idle, busy
