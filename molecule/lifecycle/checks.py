@@ -267,6 +267,19 @@ def test_a_recovery_that_is_killed_itself_is_recovered_from(steady: Steady) -> N
     assert steady.before() == old
 
 
+def test_a_deploy_has_a_share_of_the_processor_that_is_not_the_apps(steady: Steady) -> None:
+    source = steady.version()
+    request, archive = steady.request(source), steady.send(source)
+
+    def look() -> None:
+        pid = json.loads(steady.vps.run("cat", f"{BASE}/deploy.lock"))["pid"]
+        assert f"/system.slice/slipway-deploy-{pid}.scope" in steady.vps.run("cat", f"/proc/{pid}/cgroup")
+
+    steady.die("build:before", "deploy", "--archive", archive, request=request, kill=steady.kill_process, look=look)
+    steady.slipway("deploy", "--archive", archive, request=request)
+    assert not steady.vps.run("systemctl", "list-units", "--all", "--no-legend", "slipway-deploy-*")
+
+
 def test_the_machine_dies_at_each_step_and_boots_into_a_whole_release(steady: Steady) -> None:
     steps = _steps(steady)
     for point in (f"{steps[0]}:before", *(f"{step}:after" for step in steps)):

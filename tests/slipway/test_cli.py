@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slipway import cli, spec
+from slipway import cli, priority, spec
 
 from .conftest import Host
 
@@ -23,7 +23,7 @@ def call(host: Host, monkeypatch: pytest.MonkeyPatch, source: bytes) -> int:
         return host.spec()
 
     monkeypatch.setattr(spec, "parse", parse)
-    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(priority, "step_back", lambda: None)
     monkeypatch.setattr(cli, "_TEMPORARY", str(host.tmp))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"app": "shop"}\n' + source)))
     return cli.main(["--json", "deploy", *(["--archive", "-"] if source else [])])

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from slipway import build, history, process, readiness, removal, spec, transaction, units
+from slipway import build, history, priority, process, readiness, removal, spec, transaction, units
 from slipway.data import swap, verbs
 from slipway.errors import BAD_REQUEST, FAILED, SlipwayError
 from slipway.layout import APP_NAME, RELEASE_ID, Layout, apps
@@ -131,8 +131,8 @@ def _run(app: str, command: list[str]) -> int:
 
 
 def _deploy(file: str | None) -> dict[str, Any]:
-    # Visitors come first: building must not take the processor from what serves. systemd starts the app by itself.
-    os.nice(10)
+    # The app itself is started by systemd, with a share of its own.
+    priority.step_back()
     wanted = spec.parse(sys.stdin.buffer.readline().decode())
     with _received() if file == "-" else contextlib.nullcontext(Path(file) if file else None) as archive:
         swap.recover(wanted.app, actor=wanted.actor)
