@@ -13,66 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-APP = "apart"
-DOMAIN = f"{APP}.localhost"
-ASK = ["psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align"]
-
-
-class Server:
-    """The host that has the database, seen from its console.
-
-    Args:
-        vps: the app's host.
-    """
-
-    def __init__(self, vps: Any) -> None:
-        self.name = vps.name.replace("-vps-", "-database-")
-
-    def run(self, *command: str, check: bool = True) -> str:
-        result = subprocess.run(["podman", "exec", self.name, *command], capture_output=True, text=True, check=False)
-        assert not check or result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
-        return (result.stdout + result.stderr).strip()
-
-    def sql(self, statement: str) -> list[str]:
-        return self.run("runuser", "-u", "postgres", "--", *ASK, "-d", APP, "-c", statement).splitlines()
-
-    def logins(self) -> list[str]:
-        return self.sql(f"SELECT rolname FROM pg_roles WHERE rolname ~ '^{APP}_' ORDER BY 1")
+from .database import APP, DOMAIN, Server, address, ask
 
 
 @pytest.fixture(scope="module")
 def server(vps: Any) -> Server:
     return Server(vps)
-
-
-def address(vps: Any) -> dict[str, str]:
-    """Where the serving release finds its database, by its parts."""
-    settings = json.loads(vps.run("cat", f"/srv/{APP}/current/settings.json"))
-    found = re.fullmatch(
-        r"postgresql\+psycopg://(?P<user>[^:]+):(?P<password>[^@]+)@(?P<host>[^:]+):5432/apart\?(?P<options>.*)",
-        settings["SQLALCHEMY_DATABASE_URI"],
-    )
-    assert found
-    return found.groupdict()
-
-
-def ask(vps: Any, **changes: str) -> str:
-    """What psql says to the app's user on the app's host, who has what the app has, but for some of it."""
-    found = address(vps)
-    given = {
-        "PGHOST": found["host"],
-        "PGUSER": found["user"],
-        "PGPASSWORD": found["password"],
-        "PGDATABASE": APP,
-        "PGSSLMODE": "verify-full",
-        "PGSSLROOTCERT": "/etc/slipway/postgresql/authorities.pem",
-        "PGCONNECT_TIMEOUT": "5",
-        **changes,
-    }
-    words = [f"{name}={value}" for name, value in given.items()]
-    statement = "SELECT 'let in as ' || current_user"
-    command = ["runuser", "-u", APP, "--", "env", "-C", "/", *words, "sh", "-c", '"$@" 2>&1 || true', "sh", *ASK]
-    return str(vps.run(*command, "-c", statement))
 
 
 def test_the_app_works_with_it(vps: Any, server: Server) -> None:

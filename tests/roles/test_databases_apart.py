@@ -6,11 +6,14 @@ import base64
 import hashlib
 import hmac
 import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from app_rules import logins
+from slipway.data import credentials
 
 PASSWORD = "correct-horse/battery:staple@%27"
 
@@ -72,6 +75,33 @@ def test_the_server_is_told_what_proves_the_password_and_not_the_password(apps_f
     assert base64.b64decode(server) == hmac.digest(salted, b"Server Key", "sha256")
     assert apps_filter.apps_logins(apart(), ["db2"]) == {}
     assert PASSWORD not in str(told)
+
+
+def test_whoever_restores_has_a_login_that_follows_from_the_backups_password(
+    apps_filter: ModuleType, tmp_path: Path
+) -> None:
+    told = apps_filter.apps_restore_logins(apart(), ["db1.internal"], "backups' own\n")
+    [(login, verifier)] = told.items()
+    assert re.fullmatch(r"shop\.restore_[0-9a-f]{8}", login)
+    # What the app's host makes of its copy of that password, which ends with a line feed.
+    (tmp_path / "password").write_text("backups' own\n")
+    found = credentials.of_restorer("shop", tmp_path / "password")
+    assert found["PGUSER"] == login
+    assert verifier == logins.verifier("shop.restore", found["PGPASSWORD"])
+    assert found["PGPASSWORD"] == hmac.digest(b"backups' own", b"slipway database restore shop", "sha256").hex()
+    assert found["PGPASSWORD"] not in str(told)
+
+
+def test_another_password_or_app_is_another_login_and_without_backups_there_is_none(apps_filter: ModuleType) -> None:
+    def told(given: Any, repository: str) -> Any:
+        return apps_filter.apps_restore_logins(given, ["db1.internal"], repository)
+
+    assert set(told(apart(), "one")) != set(told(apart(), "two"))
+    assert told(apart(), "one") == told(apart(), " one\n")
+    two = {**apart(), "blog": {**apart()["shop"], "domains": ["blog.example.com"]}}
+    assert len(set(told(two, "one").values())) == 2
+    assert told(apart(), "") == {}
+    assert told(app(database="postgresql"), "one") == {}
 
 
 def test_only_the_deploy_is_told_the_password(apps_filter: ModuleType) -> None:

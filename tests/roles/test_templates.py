@@ -174,7 +174,9 @@ def test_each_app_gets_into_its_own_database_as_its_own_user(bookworm: dict[str,
         return [line for line in text.splitlines() if line and not line.startswith("#")]
 
     by_socket = ["local all postgres peer", 'local "shop","shop.new","shop.drill" "shop" peer']
-    by_network = [f'hostssl "blog" +blog {client} scram-sha-256' for client in ("10.0.0.7/32", "2001:db8::7/128")]
+    clients = ("10.0.0.7/32", "2001:db8::7/128")
     # In quotes the + would be a part of a name, and nobody let in.
+    by_network = [f'hostssl "blog","blog.new","blog.drill" +blog {client} scram-sha-256' for client in clients]
+    by_network += [f'hostssl "postgres" +slipway.restore {client} scram-sha-256' for client in clients]
     assert rules(trixie["pg_hba.conf"]) == by_socket + by_network
     assert rules(bookworm["pg_hba.conf"]) == ["local all postgres peer"]

@@ -166,6 +166,21 @@ def apps_logins(apps: Any, names: list[str]) -> dict[str, str]:
     }
 
 
+def apps_restore_logins(apps: Any, names: list[str], repository: str) -> dict[str, str]:
+    """What a host that has databases knows of the passwords of those who restore, by login.
+
+    Args:
+        apps: as a user wrote them.
+        names: the host's names and addresses.
+        repository: the password of the backups; empty where there are none, and so nothing to restore.
+    """
+    found = {}
+    for name in _on(apps, names) if repository else ():
+        who, password = logins.restorer(name), logins.restore_password(name, repository)
+        found[logins.login(who, password)] = logins.verifier(who, password)
+    return found
+
+
 def apps_apart(apps: Any) -> list[str]:
     """The apps whose database is on another host."""
     return sorted(_on(apps))
@@ -225,6 +240,7 @@ class FilterModule:
             "apps_apart": apps_apart,
             "apps_databases": apps_databases,
             "apps_logins": apps_logins,
+            "apps_restore_logins": apps_restore_logins,
             "apps_postgresql": apps_postgresql,
             "apps_connection_problems": apps_connection_problems,
             "apps_pythons": apps_pythons,

@@ -1,4 +1,4 @@
-"""How an app logs in to PostgreSQL on another host.
+"""How an app logs in to PostgreSQL on another host, and whoever restores its data.
 
 Each password has a login of its own, whose name follows from it. So a new password is a new login, and while a release
 is switched to that has it, the old one is good for the release that serves.
@@ -43,3 +43,16 @@ def address(app: str, host: str, password: str) -> str:
     place = f"[{host}]" if ":" in host else host
     who = f"{login(app, password)}:{quote(password, safe='')}"
     return f"postgresql+psycopg://{who}@{place}:5432/{app}?sslmode=verify-full&sslrootcert={AUTHORITIES}"
+
+
+def restorer(app: str) -> str:
+    """What takes the app's place in the name of the login that restores its data; no app's name has a dot."""
+    return f"{app}.restore"
+
+
+def restore_password(app: str, repository: str) -> str:
+    """What that login has, from the password of the backups' repository: no other secret is to be kept.
+
+    The host derives the same, from its copy of it: roles/release/files/slipway/data/credentials.py.
+    """
+    return hmac.digest(repository.strip().encode(), f"slipway database restore {app}".encode(), "sha256").hex()

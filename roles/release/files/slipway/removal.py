@@ -18,7 +18,7 @@ def remove(app: str, *, data: bool, actor: str) -> dict[str, Any]:
     Args:
         app: the app.
         data: whether `shared/`, the dumps and what restores have replaced go as well. Kept, they belong to root from
-            then on. Its backups stay in the repository.
+            then on. Its backups stay in the repository, and a database on another host is that one's to drop.
         actor: who asks.
 
     Returns:
@@ -29,7 +29,7 @@ def remove(app: str, *, data: bool, actor: str) -> dict[str, Any]:
         return {"app": app, "changed": False}
     with lock.held(layout, actor=actor, timeout=60):
         if data:
-            swap.forget(layout)
+            swap.forget(layout, apart=False)
         workers.stop(app)
         workers.forget_timers(app)
         subprocess.run(["systemctl", "disable", "--now", f"{app}.service"], capture_output=True)

@@ -24,10 +24,18 @@ def require(
         SlipwayError: it has not.
     """
     disk = os.statvfs(path)
-    free = disk.f_bavail * disk.f_frsize
+    compare(disk.f_bavail * disk.f_frsize, needed, what, hint=hint, shown=shown or str(path))
+
+
+def compare(free: int, needed: int, what: str, *, hint: str, shown: str) -> None:
+    """The same for a disk that somebody else has looked at, who found so many bytes free.
+
+    Raises:
+        SlipwayError: they do not do.
+    """
     if free < needed:
         raise SlipwayError(
-            f"The disk that holds {shown or path} has {free >> 20} MiB free, and {what} {needed >> 20} MiB.", hint=hint
+            f"The disk that holds {shown} has {free >> 20} MiB free, and {what} {needed >> 20} MiB.", hint=hint
         )
 
 

@@ -1,10 +1,14 @@
-"""What an app logs in to a database on another host with: from the settings of the release that is meant.
+"""What logs in to a database on another host: the app, and whoever restores its data.
 
-Nothing else holds the password, so nothing else has to be kept in step with it.
+The app's password is in the settings of the release that is meant. Nothing else holds it, so nothing else has to be
+kept in step with it. The other one follows from the repository's password: who can read backups can bring them back.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import hmac
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -38,3 +42,23 @@ def environment(database: Database, content: bytes) -> dict[str, str]:
 def of_release(database: Database, settings: Path) -> dict[str, str]:
     """The same for a release that is built, from its settings file."""
     return environment(database, settings.read_bytes()) if database.host else {}
+
+
+def of_restorer(app: str, password_file: Path) -> dict[str, str]:
+    """Variables for the login that makes, renames and drops an app's databases.
+
+    Args:
+        app: whose.
+        password_file: holds the repository's password; root's alone.
+    """
+    user, password = _derived(app, password_file.read_bytes().decode().strip())
+    return {"PGUSER": user, "PGPASSWORD": password}
+
+
+@functools.cache
+def _derived(app: str, repository: str) -> tuple[str, str]:
+    # The controller derives the same, for the server: roles/preflight/files/app_rules/logins.py.
+    password = hmac.digest(repository.encode(), f"slipway database restore {app}".encode(), "sha256").hex()
+    who = f"{app}.restore"
+    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), f"slipway login {who}".encode(), 20_000)
+    return f"{who}_{digest.hex()[:8]}", password

@@ -30,7 +30,7 @@ def run(app: str) -> dict[str, Any]:
         trial = Trial(layout, spec, repository, chosen, work(app) / "drill", DATABASE)
         found = trial.manifest()
         trial.check_space(found, files=False)
-        with trial.cleared():
+        with trial.alone(config.wait), trial.cleared():
             for part, restored in trial.bring_back(found, files=False):
                 live = trial.live(part)
                 if live and (lines := fingerprint.drift(restored, live, config.drift)):

@@ -1,7 +1,7 @@
-"""An app's database in PostgreSQL: on this host, by its Unix socket, or on another one, where it can be read only.
+"""An app's database in PostgreSQL: on this host, by its Unix socket, or on another one, over TLS.
 
 The app's own user reads it and fills what is restored: a function that somebody has planted in a table's definition
-runs with that user's rights and no others. `postgres` makes, renames and drops databases, and looks into none.
+runs with that user's rights and no others. An administrator makes, renames and drops databases, and looks into none.
 """
 
 from __future__ import annotations
@@ -11,29 +11,17 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from slipway import lock, process, spec
+from slipway import lock, spec
 from slipway.data.fingerprint import Fingerprint
+from slipway.data.postgresql_access import Access, literal
 from slipway.data.postgresql_session import EXTENSIONS, Session, opened
 from slipway.errors import SlipwayError
 
-_SOCKET = "/run/postgresql"
-_TIMEOUT = 6 * 3600.0
-_ADMIN = "postgres"
-# The same rows are the same text, whatever the database's own settings say.
-_SETTINGS = {
-    "datestyle": "ISO,MDY",
-    "timezone": "UTC",
-    "intervalstyle": "postgres",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "row_security": "off",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-}
+_FREE = "select public.slipway_free();"
 _FORM = """
 select json_build_array(pg_encoding_to_char(encoding), datcollate, datctype) from pg_database where datname = {name};
 """
@@ -48,8 +36,13 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _ended(*names: str) -> str:
+    """Ends the sessions in databases; whoever has no user looks after the server, and goes by itself."""
+    found = ", ".join(map(literal, names))
+    return (
+        "select pg_terminate_backend(pid) from pg_stat_activity "  # noqa: S608
+        f"where datname in ({found}) and usename is not null and pid <> pg_backend_pid();"
+    )
 
 
 class Server:
@@ -65,69 +58,35 @@ class Server:
         self.app = app
         self.name = database.name
         self.apart = database.host
-        self._database = database
-        self._credentials = dict(credentials or {})
+        self._owner = app if self.apart else database.user
+        self._to = Access(app, database, credentials or {})
 
-    def _place(self, user: str, role: str, database: str) -> process.Place:
-        settings = " ".join(f"-c {key}={value}" for key, value in _SETTINGS.items())
-        variables = {
-            "PATH": "/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "PGHOST": self.apart or os.environ.get("SLIPWAY_PGHOST", _SOCKET),
-            "PGPORT": str(self._database.port),
-            "PGUSER": role,
-            "PGDATABASE": database,
-            "PGCONNECT_TIMEOUT": "20",
-            "PGOPTIONS": settings,
-            **self._credentials,
-        }
-        return process.Place(user, Path("/"), variables)
-
-    def _as_app(self, database: str) -> process.Place:
-        return self._place(self.app, self._database.user, database)
-
-    def _ask(self, sql: str, place: process.Place, what: str) -> list[str]:
-        """The lines that a query gives."""
-        done: subprocess.CompletedProcess[str] = subprocess.run(
-            ["psql", "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"],
-            input=sql,
-            capture_output=True,
-            text=True,
-            **place.arguments(),
-        )
-        if done.returncode:
-            raise SlipwayError(f"{what} failed.", log=done.stderr.splitlines()[-12:])
-        return done.stdout.splitlines()
-
-    def _administer(self, sql: str, what: str) -> list[str]:
-        if self.apart:
-            raise SlipwayError(
-                f"The database of {self.app} is on {self.apart}, where this host may make and rename none.",
-                hint="docs/backups.md says how to restore it there.",
-            )
-        return self._ask(sql, self._place(_ADMIN, _ADMIN, _ADMIN), what)
+    def alone(self, name: str, wait: float) -> AbstractContextManager[None]:
+        """Have one of its databases to this host, while a block runs; see `Access.alone`."""
+        return self._to.alone(name, wait)
 
     # -- what is there
 
     def names(self, like: str) -> list[str]:
         """The databases whose name begins so, sorted."""
-        sql = f"select datname from pg_database where starts_with(datname, {_literal(like)}) order by 1;"  # noqa: S608
-        return self._administer(sql, "Looking which databases there are")
+        sql = f"select datname from pg_database where starts_with(datname, {literal(like)}) order by 1;"  # noqa: S608
+        return self._to.look(sql, "Looking which databases there are")
 
     def exists(self, name: str) -> bool:
-        return bool(self.apart) or name in self.names(name)
+        return name in self.names(name)
 
     def size(self) -> int:
         """Bytes that the app's database takes; none where it is not there."""
-        if self.apart:
-            asked = self._ask("select pg_database_size(current_database());", self._as_app(self.name), "Measuring it")
-            return int(asked[0])
         sql = "select coalesce(sum(pg_database_size(oid)), 0) from pg_database where datname = "
-        return int(self._administer(f"{sql}{_literal(self.name)};", "Measuring the database")[0])
+        return int(self._to.look(f"{sql}{literal(self.name)};", "Measuring the database")[0])
 
     def directory(self) -> Path:
-        """Where its files are."""
-        return Path(self._administer("show data_directory;", "Asking for the data directory")[0])
+        """Where its files are, on this host."""
+        return Path(self._to.administer("show data_directory;", "Asking for the data directory")[0])
+
+    def free(self) -> int:
+        """Bytes that are free on its disk, on another host; the role `postgresql` has made what tells it."""
+        return int(self._to.administer(_FREE, "Asking how much room there is")[0])
 
     def fingerprint(self, name: str) -> Fingerprint:
         with self._session(name) as session:
@@ -145,7 +104,7 @@ class Server:
         words = ["pg_dump", "-Fc", "--compress=0", "--no-password", "--snapshot"]
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with self._session(self.name) as session, os.fdopen(descriptor, "wb") as stream:
-            place = self._as_app(self.name)
+            place = self._to.as_app(self.name)
             done = subprocess.run(
                 [*words, session.snapshot()], stdout=stream, stderr=subprocess.PIPE, **{**_kept(), **place.arguments()}
             )
@@ -169,7 +128,7 @@ class Server:
                 stdin=stream,
                 capture_output=True,
                 text=True,
-                **self._as_app(self.name).arguments(),
+                **self._to.as_app(self.name).arguments(),
             )
         if done.returncode:
             raise SlipwayError(
@@ -180,14 +139,14 @@ class Server:
 
     def create(self, name: str) -> None:
         """Make an empty database for the app, of the same form as the one it has."""
-        found = self._administer(_FORM.format(name=_literal(self.name)), "Looking at the database")
+        found = self._to.administer(_FORM.format(name=literal(self.name)), "Looking at the database")
         encoding, collate, ctype = json.loads(found[0]) if found else ("UTF8", "", "")
-        form = f"template template0 encoding {_literal(encoding)}"
+        form = f"template template0 encoding {literal(encoding)}"
         if collate:
-            form += f" lc_collate {_literal(collate)} lc_ctype {_literal(ctype)}"
+            form += f" lc_collate {literal(collate)} lc_ctype {literal(ctype)}"
         # Nobody connects to a database of ours who is not let in.
-        self._administer(
-            f"create database {quoted(name)} owner {quoted(self._database.user)} {form};\n"
+        self._to.administer(
+            f"create database {quoted(name)} owner {quoted(self._owner)} {form};\n"
             f"revoke all on database {quoted(name)} from public;",
             f"Making the database {name}",
         )
@@ -199,7 +158,7 @@ class Server:
             SlipwayError: any of it failed; with PostgreSQL's own words.
         """
         self._extend(name, extensions)
-        place = self._as_app(name)
+        place = self._to.as_app(name)
         with dump.open("rb") as stream:
             listed = subprocess.run(
                 ["pg_restore", "--list"], stdin=stream, capture_output=True, text=True, **place.arguments()
@@ -226,20 +185,30 @@ class Server:
         if done.returncode:
             said = done.stderr.splitlines()[-12:]
             raise SlipwayError(f"Restoring the dump into the database {name} failed.", log=said)
-        self._ask("analyze;", place, "Gathering statistics")
+        self._to.ask("analyze;", place, "Gathering statistics")
 
     def _extend(self, name: str, extensions: Sequence[str]) -> None:
-        live = (
-            self._ask(EXTENSIONS, self._as_app(self.name), "Looking at the extensions")
-            if self.exists(self.name)
-            else ["[]"]
-        )
-        allowed = set(json.loads(live[0]))
+        allowed = self._allowed()
         for extension in extensions:
             sql = f"create extension if not exists {quoted(extension)};"
-            # What the database has already, its administrator has agreed to; anything else is for the app to try.
-            place = self._place(_ADMIN, _ADMIN, name) if extension in allowed else self._as_app(name)
-            self._ask(sql, place, f"Making the extension {extension} (apps.{self.app}.postgresql.extensions)")
+            # What the administrator has not agreed to is for the app to try.
+            place = self._to.as_administrator(name) if extension in allowed else self._to.as_app(name)
+            try:
+                self._to.ask(sql, place, f"Making the extension {extension} (apps.{self.app}.postgresql.extensions)")
+            except SlipwayError as error:
+                if self.apart and "permission denied to create extension" in str(error):
+                    error.hint = (
+                        f"Only postgres may make it, and nobody from here is postgres on {self.apart}. Add the line "
+                        f"trusted = true to {extension}.control there, in the directory extension below what "
+                        "pg_config --sharedir prints: whoever owns a database of that server may make it then."
+                    )
+                raise
+
+    def _allowed(self) -> set[str]:
+        """The extensions that the database has already: on this host, its administrator may make them once more."""
+        if self.apart or not self.exists(self.name):
+            return set()
+        return set(json.loads(self._to.ask(EXTENSIONS, self._to.as_app(self.name), "Looking at the extensions")[0]))
 
     # -- in its place
 
@@ -248,13 +217,17 @@ class Server:
         self._rename_over(self.name, to=old, by=new)
 
     def _rename_over(self, live: str, *, to: str, by: str) -> None:
-        rename = f"alter database {quoted(live)} rename to {quoted(to)};\n" if self.exists(live) else ""
-        self._administer(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname in "  # noqa: S608
-            f"({_literal(live)}, {_literal(by)}) and pid <> pg_backend_pid();\n"
-            f"begin;\n{rename}alter database {quoted(by)} rename to {quoted(live)};\ncommit;",
-            f"Renaming the database {by} to {live}",
-        )
+        what = f"Renaming the database {by} to {live}"
+        first = f"alter database {quoted(live)} rename to {quoted(to)};" if self.exists(live) else ""
+        rename = f"begin; {first} alter database {quoted(by)} rename to {quoted(live)}; commit;"
+        self._to.administer(_ended(live, by), what)
+        with ThreadPoolExecutor(1) as beside:
+            renaming = beside.submit(self._to.administer, rename, what)
+            # The app of another host comes back at once. Who came before the rename had its lock goes too, or it would
+            # fail; who comes after that waits until it is done.
+            while not wait([renaming], 0.2).done:
+                self._to.administer(_ended(live, by), what)
+            renaming.result()
 
     def swap_back(self, old: str, new: str) -> None:
         """Undo a `swap`; what was restored is `new` again."""
@@ -264,12 +237,13 @@ class Server:
         """Drop one of our own databases beside the app's, where it is there; never the app's."""
         if name == self.name:
             raise SlipwayError(f"{name} is the database of {self.app} itself, which is not dropped.")
-        self._administer(f"drop database if exists {quoted(name)} with (force);", f"Dropping the database {name}")
+        sql = f"{_ended(name)}\ndrop database if exists {quoted(name)};"
+        self._to.administer(sql, f"Dropping the database {name}")
 
     # -- one connection
 
     def _session(self, name: str) -> AbstractContextManager[Session]:
-        return opened(self._as_app(name), name)
+        return opened(self._to.as_app(name), name)
 
 
 def _kept() -> dict[str, tuple[int, ...]]:

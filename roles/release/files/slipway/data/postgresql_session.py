@@ -31,15 +31,12 @@ EXTENSIONS = (
 
 
 @contextmanager
-def opened(place: process.Place, name: str) -> Iterator[Session]:
-    """One connection, for as long as the moment is looked at.
+def connected(place: process.Place, name: str) -> Iterator[Session]:
+    """One connection, for as long as the block runs.
 
     Args:
         place: as whom, and where.
         name: the database, for messages.
-
-    Raises:
-        SlipwayError: it cannot be read.
     """
     with subprocess.Popen(
         ["psql", "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"],
@@ -53,15 +50,29 @@ def opened(place: process.Place, name: str) -> Iterator[Session]:
         assert psql.stdout is not None  # noqa: S101
         assert psql.stderr is not None  # noqa: S101
         try:
-            session = Session(psql.stdin, psql.stdout, psql.stderr, name)
-            session.one("set search_path = ''; begin isolation level repeatable read read only; select 1;")
-            yield session
+            yield Session(psql.stdin, psql.stdout, psql.stderr, name)
         finally:
             psql.kill()
 
 
+@contextmanager
+def opened(place: process.Place, name: str) -> Iterator[Session]:
+    """One transaction that sees one moment of a database.
+
+    Args:
+        place: as whom, and where.
+        name: the database, for messages.
+
+    Raises:
+        SlipwayError: it cannot be read.
+    """
+    with connected(place, name) as session:
+        session.one("set search_path = ''; begin isolation level repeatable read read only; select 1;")
+        yield session
+
+
 class Session:
-    """One transaction that sees one moment of a database."""
+    """One connection to a database, asked line by line."""
 
     def __init__(self, source: IO[str], sink: IO[str], errors: IO[str], name: str) -> None:
         self._source, self._sink, self._errors, self._name = source, sink, errors, name

@@ -62,26 +62,22 @@ def run(
         found = trial.manifest(even_empty=bool(named))
         if not migrate:
             _check_schema(layout, found, release or serving, chosen)
-        if spec.database.host and not check_only:
-            raise SlipwayError(
-                f"The database of {app} is on {spec.database.host}, where this host may make and rename none.",
-                hint="docs/backups.md says how to restore it there. Nothing was changed.",
-            )
         trial.check_space(found, files=True)
         if os.path.ismount(layout.shared):
             raise SlipwayError(f"{layout.shared} is a disk of its own, which cannot change places with a directory.")
         ready = not check_only
-        with trial.cleared(after=not ready):
-            results = trial.bring_back(found, files=True)
-            about |= {"tables": sum(len(now.tables) for _, now in results), "rows": sum(now.rows for _, now in results)}
-            about |= {"files": found.files, "changed": False}
-            safety = backup.inside(layout, kind=choice.SAFETY) if ready else None
-        if ready:
-            wanted = _swap(trial, found, serving=serving, release=release or serving, actor=actor)
-            wanted = replace(wanted, safety=safety["backup"] if safety else "")
-            swap.perform(layout, config, wanted, migrate=migrate)
-            about |= {"changed": True, "serves": wanted.after, "replaced": wanted.stamp}
-            about |= {"safety": safety["backup"] if safety else None}
+        with trial.alone(config.wait):
+            with trial.cleared(after=not ready):
+                results = trial.bring_back(found, files=True)
+                about |= {"tables": sum(len(now.tables) for _, now in results)}
+                about |= {"rows": sum(now.rows for _, now in results), "files": found.files, "changed": False}
+                safety = backup.inside(layout, kind=choice.SAFETY) if ready else None
+            if ready:
+                wanted = _swap(trial, found, serving=serving, release=release or serving, actor=actor)
+                wanted = replace(wanted, safety=safety["backup"] if safety else "")
+                swap.perform(layout, config, wanted, migrate=migrate)
+                about |= {"changed": True, "serves": wanted.after, "replaced": wanted.stamp}
+                about |= {"safety": safety["backup"] if safety else None}
     return about
 
 

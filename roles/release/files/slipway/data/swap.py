@@ -123,7 +123,9 @@ def recover(app: str, *, actor: str) -> bool:
         config = _config()
         if swap.good:
             _finish(layout, config, swap)
-        else:
+            return True
+        server = _server(layout, swap)
+        with server.alone(swap.new, 60) if server else contextlib.nullcontext():
             _undo(layout, config, swap, failed="interrupted")
     return True
 
@@ -139,7 +141,7 @@ def _config() -> Config:
 
 
 def _server(layout: Layout, swap: Swap) -> Server | None:
-    return Server(layout.app, backup.spec_of(layout, swap.before).database) if swap.new else None
+    return backup.server_of(layout, backup.spec_of(layout, swap.before), swap.before) if swap.new else None
 
 
 def _stop(layout: Layout) -> None:
@@ -247,13 +249,20 @@ def kept(layout: Layout) -> list[dict[str, Any]]:
     return rows
 
 
-def forget(layout: Layout) -> list[dict[str, Any]]:
-    """Drop all that restores have replaced; returns what that was."""
+def forget(layout: Layout, *, apart: bool = True) -> list[dict[str, Any]]:
+    """Drop all that restores have replaced; returns what that was.
+
+    Args:
+        layout: the app.
+        apart: whether databases on another host go too. With the app's own they go there, in time.
+    """
     rows = kept(layout)
     for row in rows:
         release = layout.current_id()
         if row["database"] and release:
-            Server(layout.app, backup.spec_of(layout, release).database).drop(str(row["database"]))
+            server = backup.server_of(layout, backup.spec_of(layout, release), release)
+            if apart or not server.apart:
+                server.drop(str(row["database"]))
         shutil.rmtree(layout.replaced / str(row["replaced"]))
     with contextlib.suppress(OSError):
         layout.replaced.rmdir()

@@ -94,16 +94,18 @@ class Trial:
         """
         parent = self.directory.parent
         needed = sum(part.bytes for part in found.parts) + (found.shared_bytes if files else 0)
-        local = not self.spec.database.host
-        server = sum(part.size for part in found.parts if part.kind == "postgresql" and local)
+        server = sum(part.size for part in found.parts if part.kind == "postgresql")
+        what = f"bringing back backup {self.backup} needs"
+        why = "Free some room: it is put beside what is there, never in its place. Nothing was begun."
         places = {os.stat(parent).st_dev: (parent, needed)}
-        if server:
+        if server and (host := self.spec.database.host):
+            room.compare(self.server.free(), _with_margin(server), what, hint=why, shown=f"the databases of {host}")
+        elif server:
             data = self.server.directory()
             device = os.stat(data).st_dev
             places[device] = (data, server + (places[device][1] if device in places else 0))
-        why = "Free some room: it is put beside what is there, never in its place. Nothing was begun."
         for path, size in places.values():
-            room.require(path, size + size // 10 + MARGIN, f"bringing back backup {self.backup} needs", hint=why)
+            room.require(path, _with_margin(size), what, hint=why)
 
     def bring_back(self, found: Manifest, *, files: bool) -> list[tuple[Part, Fingerprint]]:
         """Restore the databases, and the files if wanted, and see that each database is what it was.
@@ -175,10 +177,6 @@ class Trial:
     def _fill(self, part: Part, dump: Path) -> Fingerprint:
         """Restore a dump of PostgreSQL into a database of its own."""
         server = self.server
-        if server.apart:
-            # On another host nothing can be made: all that can be seen from here is that the dump is whole.
-            server.verify(dump)
-            return part.fingerprint
         server.create(self.database)
         server.restore(dump, self.database, part.extensions)
         return server.fingerprint(self.database)
@@ -234,8 +232,19 @@ class Trial:
     def clear(self) -> None:
         """Take away what this trial, or one that died, has made; never anything of the app's own."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        if self.spec.database.kind == "postgresql" and not self.spec.database.host:
+        if self.spec.database.kind == "postgresql":
             self.server.drop(self.database)
+
+    def alone(self, wait: float) -> contextlib.AbstractContextManager[None]:
+        """Have the trial's database to this host while a block runs, where others share the server.
+
+        Args:
+            wait: seconds to wait for another host.
+
+        Raises:
+            SlipwayError: it still has it then.
+        """
+        return self.server.alone(self.database, wait)
 
     @contextlib.contextmanager
     def cleared(self, *, after: bool = True) -> Iterator[None]:
@@ -248,3 +257,7 @@ class Trial:
             raise
         if after:
             self.clear()
+
+
+def _with_margin(size: int) -> int:
+    return size + size // 10 + MARGIN
