@@ -198,9 +198,9 @@ class Server:
             except SlipwayError as error:
                 if self.apart and "permission denied to create extension" in str(error):
                     error.hint = (
-                        f"Only postgres may make it, and nobody from here is postgres on {self.apart}. Add the line "
+                        f"It is for postgres alone, and nobody from here is postgres on {self.apart}. Add the line "
                         f"trusted = true to {extension}.control there, in the directory extension below what "
-                        "pg_config --sharedir prints: whoever owns a database of that server may make it then."
+                        "pg_config --sharedir prints: whoever owns a database of that server may have it then."
                     )
                 raise
 
