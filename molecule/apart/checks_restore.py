@@ -319,17 +319,17 @@ def test_only_root_has_what_a_restore_logs_in_with(vps: Any, server: Server) -> 
 # -- an app that goes: last, since nothing is left of it
 
 
-def absent(vps: Any, data: str, *arguments: str) -> Any:
+def absent(vps: Any, data: str, *arguments: str) -> None:
     apps = {"apps": {APP: {"state": "absent", "data": data}}}
     done = vps.playbook("site.yml", "-e", json.dumps(apps), *arguments)
     assert done.returncode == 0, screen(done)
-    return done
 
 
-def test_with_the_app_its_database_goes_when_told_so(vps: Any, server: Server, host: Host, filled: str) -> None:
-    host.done("restore", APP, "--backup", filled)
+@pytest.mark.usefixtures("filled")
+def test_with_the_app_its_database_goes_when_told_so(vps: Any, server: Server) -> None:
+    # As a restore leaves one.
+    server.sql(f'CREATE DATABASE "{APP}.old-20261120T030000Z" OWNER {APP}')
     databases, before, found = server.databases(), rows(server), address(vps)
-    assert len(databases) > 1
     # Whoever names the database's host alone cannot know whether the app's hosts still run it.
     absent(vps, "delete", "--limit", "database")
     assert server.databases() == databases
@@ -346,5 +346,3 @@ def test_with_the_app_its_database_goes_when_told_so(vps: Any, server: Server, h
     absent(vps, "delete")
     assert server.databases() == []
     assert server.sql(roles, database="postgres") == []
-    again = absent(vps, "delete")
-    assert "changed=0" in next(line for line in again.stdout.splitlines() if line.startswith("database "))
