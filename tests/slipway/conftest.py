@@ -92,6 +92,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(units, "start", systemd.start)
     monkeypatch.setattr(units, "stop", systemd.stop)
     monkeypatch.setattr(units, "instances", lambda _app: set(systemd.running))
+    monkeypatch.setattr(units, "is_machine_stopping", lambda: False)
     monkeypatch.setattr(units, "is_active", lambda _app, release: release in systemd.running)
     monkeypatch.setattr(units, "has_booted", lambda _app, release: release not in played.slow)
     monkeypatch.setattr(units, "crashes", lambda _app, _release: 0)

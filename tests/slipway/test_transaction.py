@@ -162,6 +162,17 @@ def test_a_first_deploy_that_fails_leaves_nothing(host: Host) -> None:
     assert host.systemd.running == set()
 
 
+def test_an_app_is_stopped_on_its_own_but_not_with_the_machine(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = deploy(host)
+    monkeypatch.setattr(units, "is_machine_stopping", lambda: True)
+    # systemd stops a socket only after the app's own unit, whose stop this is.
+    transaction.stop("shop")
+    assert host.systemd.running == {release}
+    monkeypatch.setattr(units, "is_machine_stopping", lambda: False)
+    transaction.stop("shop")
+    assert host.systemd.running == set()
+
+
 def test_the_machine_boots_into_the_very_first_release(host: Host) -> None:
     deploy(host)
     # The app's own unit is enabled while nothing serves yet: killed right after the switch, it still comes back.

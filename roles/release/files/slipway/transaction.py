@@ -113,6 +113,10 @@ def start(app: str) -> None:
 
 def stop(app: str) -> None:
     """Stop every instance of an app: what systemd calls when the app's own unit is stopped."""
+    if units.is_machine_stopping():
+        # systemd stops them all by itself, and their sockets only after the app's own unit: waiting for these would
+        # be waiting for ourselves, until systemd gives up on us.
+        return
     workers.stop(app)
     for release in units.instances(app):
         units.stop(app, release)

@@ -84,6 +84,12 @@ def enable_boot(app: str) -> None:
         subprocess.run(["systemctl", "enable", "--now", unit], capture_output=True)
 
 
+def is_machine_stopping() -> bool:
+    """Whether the machine goes down, and every unit with it."""
+    result = subprocess.run(["systemctl", "is-system-running"], capture_output=True, text=True)
+    return result.stdout.strip() == "stopping"
+
+
 def is_known(app: str) -> bool:
     """Whether the app's unit files are installed."""
     result = subprocess.run(
