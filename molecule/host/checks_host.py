@@ -143,6 +143,13 @@ def test_security_upgrades_install_themselves_and_nothing_else_does(vps: Any) ->
     assert 'Automatic-Reboot "false"' in vps.run("apt-config", "dump")
 
 
+def test_the_python_that_apps_stand_on_outlasts_an_upgrade_of_debian(vps: Any) -> None:
+    # The next Debian's python3 needs another one, which leaves this one needed by no package.
+    removed = vps.run("apt-get", "--simulate", "autoremove", "python3")
+    assert re.search(r"^Remv python3 ", removed, re.MULTILINE), removed
+    assert not re.search(r"^Remv (lib)?python3\.", removed.replace("-venv", ""), re.MULTILINE), removed
+
+
 def test_the_journal_outlasts_a_restart_and_is_bounded(vps: Any) -> None:
     assert vps.run("sh", "-c", "ls /var/log/journal/$(cat /etc/machine-id)/system.journal")
     settings = vps.run("systemd-analyze", "cat-config", "systemd/journald.conf").splitlines()
