@@ -242,6 +242,8 @@ def test_the_cluster_is_made_as_it_should_be(postgres: Guestbook) -> None:
     assert postgres.psql("SELECT count(*) FROM pg_settings WHERE pending_restart") == ["0"]
     assert postgres.psql("SELECT extname FROM pg_extension WHERE extname = 'citext'") == ["citext"]
     assert postgres.vps.run("ss", "-Hltn", "sport = :5432") == ""
+    # It starts for as long as it says so itself: a link would go on starting it when its data has moved to a newer one.
+    assert postgres.vps.run("find", "/etc/systemd/system", "-name", "postgresql@*") == ""
 
 
 def test_a_slow_statement_is_logged_without_its_values(postgres: Guestbook) -> None:
