@@ -67,3 +67,17 @@ def test_a_disk_that_does_not_take_the_source_is_named(
     told = json.loads(capsys.readouterr().out)["msg"]
     assert f"The source cannot be put into {host.tmp}: No space left on device." in told
     assert leftovers(host.tmp) == []
+
+
+@pytest.mark.parametrize("output", [[], ["--json"]])
+def test_what_the_file_system_refuses_is_said_without_a_traceback(
+    output: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_given: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "/srv/shop/shared", None, "/srv/shop/replaced")
+
+    monkeypatch.setitem(cli._VERBS, "status", refuse)
+    assert cli.main([*output, "status"]) == 1
+    said = capsys.readouterr()
+    told = json.loads(said.out)["msg"] if output else said.err
+    assert "/srv/shop/shared -> /srv/shop/replaced: Invalid cross-device link." in told

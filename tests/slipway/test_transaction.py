@@ -244,6 +244,18 @@ def test_an_unhealthy_rollback_leaves_what_serves(host: Host) -> None:
     assert host.current() == second
 
 
+def test_a_release_whose_python_is_gone_is_not_gone_back_to(host: Host) -> None:
+    first, second = deploy(host, "1"), deploy(host, "2")
+    python = host.layout.release(first) / "venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/usr/bin/python3.2")
+    with pytest.raises(SlipwayError, match=r"built with /usr/bin/python3\.2, which this host no longer has"):
+        transaction.rollback("shop", first, actor="me", force=True)
+    assert ("start", first) not in host.systemd.calls[host.systemd.calls.index(("stop", first)) :]
+    assert host.current() == second
+    assert not history.is_failed(host.layout, first)
+
+
 def test_a_rollback_that_the_database_does_not_allow_leaves_nothing_running(host: Host) -> None:
     asked = Migrations(current="sh -c 'cat $(dirname $APP_SETTINGS)/../../at'", heads="echo aaa")
     first, second = (deploy(host, version, migrations=asked) for version in "12")

@@ -79,6 +79,21 @@ def record(layout: Layout, release: str) -> dict[str, Any]:
     return dict(data)
 
 
+def require_python(layout: Layout, release: str) -> None:
+    """See that the Python which a release was built with has not been removed since.
+
+    Raises:
+        SlipwayError: it has; nothing of that release can run.
+    """
+    python = layout.release(release) / "venv" / "bin" / "python"
+    if not python.exists():
+        raise SlipwayError(
+            f"Release {release} was built with {os.path.realpath(python)}, which this host no longer has.",
+            hint="Install that Python again, or deploy the code of that release: it is then built with the Python that "
+            f"there is. Nothing was changed; release {layout.current_id()} is still serving.",
+        )
+
+
 def build(layout: Layout, spec: Spec, release: str, archive: Path) -> list[str]:
     """Build a release from an archive of its source.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from slipway import build, history, priority, process, readiness, removal, spec, transaction, units
 from slipway.data import swap, verbs
-from slipway.errors import BAD_REQUEST, FAILED, SlipwayError
+from slipway.errors import BAD_REQUEST, SlipwayError
 from slipway.layout import APP_NAME, RELEASE_ID, Layout, apps
 
 _TEMPORARY = "/var/tmp"  # noqa: S108 - a name in it that nobody can guess
@@ -230,20 +230,26 @@ def _told(restored: dict[str, Any]) -> str:
     )
 
 
+def _plain(error: OSError) -> SlipwayError:
+    """What the file system refused, where nothing nearer to it has said so."""
+    alone = isinstance(error, PermissionError) and os.geteuid() != 0
+    hint = "Run it as root: sudo slipway …" if alone else "What serves now: sudo slipway status"
+    files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    return SlipwayError(f"{files or 'The file system'}: {error.strerror or error}.", hint=hint)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code (see `slipway --help`)."""
     parsed = _parser().parse_args(arguments)
     try:
         result = _VERBS[parsed.verb](parsed)
-    except SlipwayError as error:
+    except (SlipwayError, OSError) as found:
+        error = found if isinstance(found, SlipwayError) else _plain(found)
         if parsed.json:
             print(json.dumps({"failed": True, "msg": str(error), "code": error.code}))
         else:
             print(f"slipway: {error}", file=sys.stderr)
         return error.code
-    except PermissionError as error:
-        print(f"slipway: {error}. Run it as root: sudo slipway …", file=sys.stderr)
-        return FAILED
     if isinstance(result, int):
         return result
     _print(result, as_json=parsed.json)

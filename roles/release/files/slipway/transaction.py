@@ -91,6 +91,7 @@ def rollback(app: str, wanted: str | None, *, actor: str, force: bool = False) -
         run = Run(layout, spec, "rollback", release, layout.current_id())
         if release == run.previous:
             return run.told(changed=False)
+        build.require_python(layout, release)
         if spec.database.host:
             # Its password may have been replaced since, and a health check need not notice.
             _ask_database(run)

@@ -54,6 +54,7 @@ def run(
     assert serving is not None  # noqa: S101 - spec_of has refused that
     if release:
         build.record(layout, release)
+        build.require_python(layout, release)
     about: dict[str, Any] = {}
     with _told(app, about, quiet=check_only), lock.held(layout, actor=actor, timeout=config.wait):
         chosen = choice.choose(repository, app, at=at, named=named)
