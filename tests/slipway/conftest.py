@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slipway import layout, probe, process, transaction, units, venv, workers
+from slipway import failure, layout, probe, process, transaction, units, venv, workers
 from slipway.data import backup, restore
 from slipway.data.repository import Repository
 from slipway.errors import SlipwayError
@@ -98,7 +98,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(units, "crashes", lambda _app, _release: 0)
     monkeypatch.setattr(units, "drain", lambda _layout, release: systemd.calls.append(("drain", release)))
     monkeypatch.setattr(units, "enable_boot", lambda _app: systemd.calls.append(("enable", str(shop.current_id()))))
-    monkeypatch.setattr(units, "log_tail", lambda *_args, **_kwargs: ["the app's last words"])
+    monkeypatch.setattr(failure, "explain", _explain)
     monkeypatch.setattr(process, "group_id", lambda _app: os.getegid())
     monkeypatch.setattr(process.Place, "arguments", _as_ourselves)
     monkeypatch.setattr(
@@ -120,6 +120,11 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(probe, "ask_socket", ask_socket)
     monkeypatch.setattr(probe, "ask_front", ask_front)
     return played
+
+
+def _explain(error: SlipwayError, _unit: str, **_since: float) -> SlipwayError:
+    error.log = ["the app's last words"]
+    return error
 
 
 def _as_ourselves(place: process.Place) -> dict[str, object]:

@@ -122,7 +122,16 @@ def test_sessions_are_ended_until_the_rename_has_ended(psql: Psql) -> None:
         return ""
 
     psql.refuses = refuses
+    psql.answers = lambda sql: "shop" if "starts_with" in sql else ""
     Server("shop", APART, APP).swap("shop.new", "shop.old-1")
+    asked = [sql for _, _, sql in psql.calls]
+    ends = [number for number, sql in enumerate(asked) if "pg_terminate_backend" in sql]
+    [rename] = [number for number, sql in enumerate(asked) if sql.startswith("begin")]
+    assert 'alter database "shop" rename to "shop.old-1"' in asked[rename]
+    assert 'alter database "shop.new" rename to "shop"' in asked[rename]
+    assert ends[0] < rename, "those who were there before it have its lock"
+    assert len(ends) > 1, "who comes back meanwhile lets it fail"
+    assert all("('shop', 'shop.new')" in asked[number] for number in ends)
 
 
 def test_an_extension_that_only_postgres_may_make_is_named(psql: Psql, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from slipway import probe, units
+from slipway import probe
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.spec import Health
 
@@ -108,12 +108,3 @@ def test_it_does_not_ask_again_when_time_is_up() -> None:
 def test_a_crash_ends_the_wait(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="The app stopped at boot"):
         gate(tmp_path / "nobody.sock", Health("shop.example.com", timeout=600), crashed=lambda: True)
-
-
-def test_the_error_is_shown_even_where_much_was_said_after_it() -> None:
-    lines = ["ModuleNotFoundError: No module named 'flask'", *(f"    line {number}" for number in range(40))]
-    said = units.last_words(lines)
-    assert said[0] == lines[0]
-    assert said[-1] == lines[-1]
-    assert len(said) == units.LOG_LINES
-    assert units.last_words(lines[:5]) == lines[:5]

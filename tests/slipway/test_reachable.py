@@ -71,8 +71,8 @@ def test_it_is_asked_as_the_app_and_its_socket_is(psql: Path) -> None:
 
 @pytest.mark.usefixtures("host")
 def test_files_are_not_asked(psql: Path) -> None:
-    (psql / "code").write_text("2")
     reachable.check("shop", Database())
+    assert not (psql / "asked").exists()
 
 
 @pytest.mark.usefixtures("host")

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import shlex
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def run_words(place: Place, words: list[str], *, timeout: float, name: str, show
         shown: the command as a message shows it; nothing where its name says enough.
 
     Raises:
-        SlipwayError: it is not to be found, ended with an error or took too long; with its last lines.
+        SlipwayError: it cannot be started, ended with an error or took too long; with its last lines.
     """
     try:
         process = subprocess.Popen(
@@ -113,10 +114,9 @@ def run_words(place: Place, words: list[str], *, timeout: float, name: str, show
             pass_fds=tuple(lock.held_by),
             **place.arguments(),
         )
-    except FileNotFoundError:
-        raise SlipwayError(
-            f"{name}: there is no command {words[0]!r}.", hint="Is the package that brings it in the dependency lock?"
-        ) from None
+    except OSError as error:
+        cause, hint = _refusal(place, words[0], error)
+        raise SlipwayError(f"{name}: {cause}.", hint=hint) from None
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -137,12 +137,55 @@ def interactive(app: str, release: Path, command: list[str]) -> int:
     """Run a command on the caller's own terminal and return its exit code.
 
     Raises:
-        SlipwayError: there is no such command.
+        SlipwayError: it cannot be started.
     """
     terminal = {key: value for key, value in os.environ.items() if key in {"TERM", "COLUMNS", "LINES"}}
     place = in_release(app, release)
     place.environment.update(terminal)
     try:
         return subprocess.run(command, **place.arguments()).returncode
-    except FileNotFoundError:
-        raise SlipwayError(f"There is no command {command[0]!r} in the release or on the host.") from None
+    except OSError as error:
+        cause, hint = _refusal(place, command[0], error)
+        raise SlipwayError(f"{command[0]} could not be started: {cause}.", hint=hint) from None
+
+
+def obstacle(program: Path) -> tuple[str, str]:
+    """Return why a program cannot be started, and what to do; empty where its file shows no reason."""
+    if not program.exists():
+        is_of_package = program.parent.match("venv/bin") and program.parent.is_dir()
+        hint = f"Is {program.name} in the app's requirements?" if is_of_package else ""
+        return f"the program {program} does not exist", hint
+    if not program.is_file() or not program.stat().st_mode & 0o111:
+        return f"the program {program} is not executable", ""
+    interpreter = _interpreter(program)
+    if interpreter is not None and not interpreter.exists():
+        # The kernel's own word for this is that the program does not exist.
+        return (
+            f"the program {program} needs {os.path.realpath(interpreter)}, which does not exist",
+            "Install that again, or deploy the app again: it is then built with the Python that there is.",
+        )
+    return "", ""
+
+
+def _interpreter(program: Path) -> Path | None:
+    """The program that the first line of a script names."""
+    with program.open("rb") as stream:
+        first = stream.readline(4096)
+    words = first.removeprefix(b"#!").split()
+    return Path(os.fsdecode(words[0])) if first.startswith(b"#!") and words else None
+
+
+def _refusal(place: Place, word: str, error: OSError) -> tuple[str, str]:
+    """Return why a command could not be started at a place, and what to do."""
+    if not place.directory.is_dir():
+        return f"the working directory {place.directory} does not exist", ""
+    if "/" in word:
+        found = place.directory / word
+    elif path := shutil.which(word, path=place.environment.get("PATH", os.defpath)):
+        found = Path(path)
+    elif isinstance(error, FileNotFoundError):
+        return f"there is no command {word!r}", "Is the package that brings it in the dependency lock?"
+    else:
+        return f"the command {word!r} could not be started: {error.strerror}", ""
+    cause, hint = obstacle(found)
+    return cause or f"{found} could not be started: {error.strerror}", hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from slipway import durable, probe, units
+from slipway import durable, failure, probe, units
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Spec
@@ -24,7 +24,7 @@ def bring_up(layout: Layout, release: str, spec: Spec, *, since: float | None = 
             crashed=lambda: units.crashes(layout.app, release) > min(before, 1_000_000),
         )
     except SlipwayError as error:
-        error.log = units.log_tail(layout.app, release, since=since)
+        failure.explain(error, units.service(layout.app, release), since=since)
         raise
     _await_workers(layout.app, release, patience=max(time.time() - began, 1.0))
 

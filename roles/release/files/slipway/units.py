@@ -1,21 +1,16 @@
-"""The systemd units of a release, by way of systemctl and journalctl."""
+"""The systemd units of a release, by way of systemctl."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 
+from slipway import failure
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
-
-LOG_LINES = 20
-LOG_WIDTH = 1000
-# How Python ends a traceback: the exception, at the margin.
-_ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception|Exit)\b(:|$)")
 
 
 def service(app: str, release: str) -> str:
@@ -47,7 +42,7 @@ def start(app: str, release: str, *, wait: bool = True) -> None:
         wait: for the server to start. Without it nothing is said of how that went; started once more, it is.
 
     Raises:
-        SlipwayError: the server did not start; with its last log lines.
+        SlipwayError: the server did not start; with the cause and its last log lines.
     """
     began = time.time()
     names = [_socket(app, release), service(app, release)]
@@ -55,12 +50,9 @@ def start(app: str, release: str, *, wait: bool = True) -> None:
         ["systemctl", "start", *([] if wait else ["--no-block"]), *names], capture_output=True, text=True
     )
     if result.returncode:
-        raise SlipwayError(
-            f"{service(app, release)} did not start.",
-            hint="" if is_known(app) else result.stderr.strip(),
-            log=log_tail(app, release, since=began),
-            code=UNHEALTHY,
-        )
+        unit = service(app, release)
+        hint = "" if is_known(app) else result.stderr.strip()
+        raise failure.explain(SlipwayError(f"{unit} did not start.", hint=hint, code=UNHEALTHY), unit, since=began)
 
 
 def stop(app: str, release: str, *, wait: bool = True) -> None:
@@ -162,27 +154,3 @@ def drain(layout: Layout, release: str, *, timeout: float = 30) -> None:
     while empty < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
         empty = 0 if queued(str(layout.socket(release))) else empty + 1
-
-
-def log_tail(app: str, release: str, *, since: float) -> list[str]:
-    """The instance's last journal lines since a time (seconds since the epoch)."""
-    return log_of(service(app, release), since=since)
-
-
-def log_of(unit: str, *, since: float) -> list[str]:
-    """A unit's last journal lines since a time (seconds since the epoch), each cut to a readable length."""
-    # What a program wrote before it died may still be on its way to the journal.
-    subprocess.run(["journalctl", "--sync"], capture_output=True)
-    # Not --lines: with --since, journalctl of systemd 252 counts them from the beginning.
-    command = ["journalctl", "--unit", unit, "--since", f"@{since:.6f}", "--no-pager", "--quiet", "--output=cat"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    return last_words(result.stdout.splitlines())
-
-
-def last_words(lines: list[str]) -> list[str]:
-    """The end of a log; where the error that led to it stands further up, that line first."""
-    earlier, tail = lines[:-LOG_LINES], lines[-LOG_LINES:]
-    causes = [line for line in earlier if _ERROR.match(line)]
-    if causes and not any(_ERROR.match(line) for line in tail):
-        tail = [causes[-1], "…", *tail[2:]]
-    return [line[:LOG_WIDTH] for line in tail]

@@ -12,7 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from slipway import units
+from slipway import failure, units
 from slipway.errors import UNHEALTHY, SlipwayError
 from slipway.layout import Layout
 from slipway.spec import Spec
@@ -51,7 +51,7 @@ def bring_over(layout: Layout, release: str, spec: Spec) -> None:
     """Stop the workers of every other release, gracefully, and run those of this one; see that they stay up.
 
     Raises:
-        SlipwayError: a worker stopped or had to be restarted; with its last log lines.
+        SlipwayError: a worker stopped or had to be restarted; with the cause and its last log lines.
     """
     others = [unit for unit, of in running(layout.app).items() if of != release]
     _systemctl("stop", *others)
@@ -64,9 +64,8 @@ def bring_over(layout: Layout, release: str, spec: Spec) -> None:
     while time.time() < began + WATCH:
         for unit in wanted:
             if units.crashes_of(unit):
-                raise SlipwayError(
-                    f"The worker {unit} does not stay up.", log=units.log_of(unit, since=began), code=UNHEALTHY
-                )
+                error = SlipwayError(f"The worker {unit} does not stay up.", code=UNHEALTHY)
+                raise failure.explain(error, unit, since=began)
         time.sleep(0.2)
 
 
