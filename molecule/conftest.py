@@ -1,121 +1,184 @@
-"""What the checks of every scenario share: the test VPS, seen as its visitors and its operator see it."""
+"""Gives each file of checks a test VPS of its own: a clone of its scenario's snapshot, on each Debian.
+
+pytest molecule/edge --debian 13                    # one scenario on one Debian
+pytest 'molecule/edge/checks_http.py' -k etags --keep   # one check, on a host that stays
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import fcntl
 import os
-import shlex
-import subprocess
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
-PROJECT = Path(__file__).resolve().parent.parent
-LOAD = PROJECT / "molecule/lifecycle/load.py"
+from molecule.shared import report, snapshots
+from molecule.shared.podman import journal
+from molecule.shared.scenario import PROJECT, STATE, Scenario
+from molecule.shared.vps import Vps
 
-
-@dataclass(frozen=True)
-class Response:
-    """An answer over HTTP; `status` is 0 where none came."""
-
-    status: int
-    headers: dict[str, str]
-    body: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Vps:
-    """One test VPS.
-
-    Args:
-        name: of its container.
-        http_port: published for port 80.
-        https_port: published for port 443.
-        authority: the certificate authority that its visitors trust.
-        ssh: the command that opens a shell on it.
-        inventory: the arguments that name its inventory.
-    """
-
-    name: str
-    http_port: int
-    https_port: int
-    authority: str
-    ssh: list[str]
-    inventory: list[str]
-
-    def get(self, url: str, *arguments: str) -> Response:
-        """Ask with curl, certificates verified; any domain of the URL leads to this VPS."""
-        resolve = [f"*:{self.https_port}:127.0.0.1", f"*:{self.http_port}:127.0.0.1"]
-        command = ["curl", "-sS", "--path-as-is", "--max-time", "20", "--cacert", self.authority, "-D-"]
-        command += [word for rule in resolve for word in ("--resolve", rule)]
-        result = subprocess.run([*command, *arguments, url], capture_output=True, check=False)
-        head, _, body = result.stdout.decode(errors="replace").partition("\r\n\r\n")
-        status_line, *lines = head.split("\r\n")
-        pairs = [line.partition(":") for line in lines]
-        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        status = int(status_line.split()[1]) if result.returncode == 0 and status_line else 0
-        return Response(status, headers, body, result.stderr.decode().strip())
-
-    def https(self, domain: str, path: str = "/", *arguments: str) -> Response:
-        return self.get(f"https://{domain}:{self.https_port}{path}", *arguments)
-
-    def http(self, domain: str, path: str = "/", *arguments: str) -> Response:
-        return self.get(f"http://{domain}:{self.http_port}{path}", *arguments)
-
-    def run(self, *command: str, check: bool = True) -> str:
-        """What a command prints that the operator gives over SSH."""
-        remote = [*self.ssh, shlex.join(command)]
-        result = subprocess.run(remote, capture_output=True, text=True, check=False)
-        if check and result.returncode:
-            raise AssertionError(f"{command} ended with {result.returncode}: {result.stdout}{result.stderr}")
-        return result.stdout.strip()
-
-    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the project against this VPS."""
-        command = ["ansible-playbook", name, *self.inventory, *arguments]
-        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-
-    @contextlib.contextmanager
-    def guests(self, domain: str, out: Path) -> Iterator[list[dict[str, Any]]]:
-        """Let visitors read and sign the guestbook while the block runs; afterwards the list holds their requests.
-
-        Args:
-            domain: of the app.
-            out: the file that keeps a record of each request.
-        """
-        command = [sys.executable, str(LOAD), "--guestbook", "--domain", domain, "--out", str(out)]
-        command += ["--port", str(self.https_port), "--authority", self.authority]
-        records: list[dict[str, Any]] = []
-        # Its input ends with this process too, however that ends.
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:
-            try:
-                assert load.stdout is not None
-                assert load.stdout.readline() == "open\n"
-                yield records
-            finally:
-                _, errors = load.communicate(timeout=60)
-        assert load.returncode == 0, errors
-        records += [json.loads(line) for line in out.read_text().splitlines()]
-
-    def release(self, app: str) -> str:
-        """The release that an app serves."""
-        status = json.loads(self.run("slipway", "--json", "status"))
-        return str(next(row["release"] for row in status if row["app"] == app))
+DEBIANS = ("12", "13")
+# `molecule verify` has the scenario's own hosts asked: none is made.
+GIVEN = bool(os.environ.get("VPS_GIVEN"))
+# The long ones begin, so that nobody waits for them at the end; after them, the others as they come.
+FIRST = (
+    "host-lockout", "crash", "data-backup", "apart", "edge-http_operator", "environments", "lifecycle",
+    "data-postgresql", "foreign", "host-host", "default-preflight", "edge-certificates", "default", "edge-graders",
+)  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def vps() -> Vps:
-    # shared/tasks/checks.yml tells; without it these checks have no VPS to ask.
-    return Vps(**json.loads(os.environ["SLIPWAY_VPS"]))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("test VPS")
+    given = os.environ.get("VPS_DEBIAN") or (DEBIANS[0] if GIVEN else "")
+    group.addoption(
+        "--debian", default=given, help="the Debian releases to check on; without it 12, for `default` both"
+    )
+    group.addoption("--keep", action="store_true", help="leave the hosts running, and go on with those that were left")
+
+
+def pytest_configure() -> None:
+    # Ansible's tools and uv stand beside Python, whether or not the virtual environment is active.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def unit_of(path: Path) -> str:
+    """Return the name of a file of checks: `edge` for molecule/edge/checks.py, `edge-http` for its checks_http.py."""
+    return f"{path.parent.name}{path.stem.removeprefix('checks').replace('_', '-', 1)}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "debian" in metafunc.fixturenames:
+        everywhere = metafunc.definition.path.parent.name == "default"
+        debians = re.findall(r"\d+", metafunc.config.getoption("debian")) or DEBIANS[: 2 if everywhere else 1]
+        metafunc.parametrize("debian", debians, scope="module", ids=[f"debian{each}" for each in debians])
+
+
+def _rank(item: pytest.Item) -> tuple[int, str, str]:
+    """Where an item comes: by how long its file takes, by Debian, as its file has it."""
+    unit = unit_of(item.path)
+    debian = item.callspec.params.get("debian", "") if hasattr(item, "callspec") else ""
+    rank = next((at for at, name in enumerate(FIRST) if unit == name or unit.startswith(f"{name}-")), len(FIRST))
+    return rank, unit, debian
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
+
+
+class Units(LoadScopeScheduling):
+    """Gives a worker all checks of a file on one Debian, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        folder = (PROJECT / path).parent
+        # Hosts that know each other cannot be cloned: all their checks are for them.
+        one = folder.name if len(Scenario(folder.name, "").hosts) > 1 else path
+        debian = re.search(r"debian\d+", test)
+        return f"{one} {debian[0] if debian else f'debian{DEBIANS[0]}'}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
+    return Units(config, log)
+
+
+# -- the whole run
+
+
+def _alone() -> IO[str]:
+    """Keep a second run away, which would take this one's hosts for left ones."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    lock = (STATE / "run.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pytest.exit("Another run of the checks goes on in this checkout: wait for its end, or stop it.", returncode=4)
+    return lock
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if GIVEN or hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    session.config.stash[report.LOCK] = _alone()
+    (STATE / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+    (STATE / "logs" / "snapshots.txt").unlink(missing_ok=True)
+    # What a run that was killed has left.
+    if not session.config.getoption("keep"):
+        snapshots.discard(*snapshots.running())
+    snapshots.secrets()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not GIVEN and not hasattr(config, "workerinput"):
+        report.durations(terminalreporter)
+        kept = snapshots.running() if config.getoption("keep") else []
+        for name in kept:
+            terminalreporter.write_line(f"kept: podman exec -it {name} bash   (removed by the next run without --keep)")
+
+
+# -- one file of checks
 
 
 @pytest.fixture(scope="session")
 def project() -> Path:
     return PROJECT
+
+
+@pytest.fixture(scope="module")
+def scenario(request: pytest.FixtureRequest, debian: str) -> Scenario:
+    return Scenario(request.path.parent.name, debian)
+
+
+@pytest.fixture(scope="module")
+def unit(request: pytest.FixtureRequest, scenario: Scenario) -> str:
+    """What the hosts of this file are called, beside their scenario."""
+    if GIVEN:
+        return ""
+    if len(scenario.hosts) > 1:
+        return "checks"
+    return unit_of(request.path).removeprefix(scenario.name).strip("-").replace("_", "-") or "checks"
+
+
+@pytest.fixture(scope="module")
+def hosts(request: pytest.FixtureRequest, scenario: Scenario, unit: str) -> Iterator[dict[str, Vps]]:
+    """The hosts of the scenario, by name: a clone of its snapshot, or where they are several those that it made."""
+    names = [scenario.vps(host, unit) for host in scenario.hosts]
+    keep = GIVEN or request.config.getoption("keep")
+    with pytest.MonkeyPatch.context() as patch:
+        # For each run of Ansible in the checks.
+        for key, value in snapshots.environment(scenario, unit).items():
+            patch.setenv(key, value)
+        described = [snapshots.keys(name) / "vps.json" for name in names]
+        if not (GIVEN or (keep and all(path.exists() for path in described))):
+            snapshots.discard(*names)
+            try:
+                described = snapshots.converge(scenario, unit) if len(names) > 1 else [snapshots.clone(scenario, unit)]
+            except snapshots.ConvergeError as error:
+                snapshots.discard(*names)
+                pytest.fail(str(error), pytrace=False)
+        yield {host: Vps.read(path) for host, path in zip(scenario.hosts, described, strict=True)}
+        if not keep:
+            snapshots.discard(*names)
+
+
+@pytest.fixture(scope="module")
+def vps(hosts: dict[str, Vps]) -> Vps:
+    """The host that most checks ask: the scenario's only one, or the first."""
+    return next(iter(hosts.values()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Add to a failure what its hosts' journals say, and how to have it again."""
+    made: Any = yield
+    if made.failed:
+        hosts = getattr(item, "funcargs", {}).get("hosts", {})
+        for vps in hosts.values():
+            said = journal(vps.name) or "none has failed"
+            made.sections.append((f"journal of the units that have failed on {vps.name}", said))
+        made.sections.append(("this check alone, on a host that stays", f".venv/bin/pytest --keep '{item.nodeid}'"))
+    return made

@@ -16,7 +16,8 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .observed import until
+from molecule.shared.waiting import until
+
 from .visitors import Visitors, served
 
 # Shared with the fast tests.
@@ -24,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.certificates.pki import Authority
 
 HERE = Path(__file__).resolve().parent
+
+pytestmark = pytest.mark.usefixtures("certified")
 HELLO, BOOK = "hello.localhost", "guestbook.localhost"
 DNS = "http://127.0.0.1:8055"
 SETTINGS = "/etc/slipway/certificates/hello.toml"
@@ -56,7 +59,9 @@ def serial(vps: Any, domain: str) -> int:
 
 def replaced(vps: Any, domain: str, before: int) -> bool:
     """Whether visitors of a domain get another certificate; for a moment nginx's old workers answer beside the new."""
-    return until(lambda: before not in {serial(vps, domain) for _ in range(8)})
+    return bool(
+        until(lambda: before not in {serial(vps, domain) for _ in range(8)}, f"{domain} has another certificate")
+    )
 
 
 def names(certificate: x509.Certificate) -> list[str]:
@@ -174,7 +179,7 @@ def test_a_renewal_goes_unnoticed_by_visitors(vps: Any) -> None:
         assert renew(vps, "hello"), said(vps, "hello")
         assert replaced(vps, HELLO, before)
         enough = len(visitors.answers) + 200
-        assert until(lambda: len(visitors.answers) >= enough or visitors.failures, 60)
+        until(lambda: len(visitors.answers) >= enough or visitors.failures, "200 more visits")
     assert visitors.failures == []
     assert visitors.serials == {before, serial(vps, HELLO)}
     assert serial(vps, BOOK) == other
@@ -258,7 +263,7 @@ def test_no_authority_is_asked_for_a_domain_that_leads_elsewhere(vps: Any, tmp_p
     refused = certificates(vps, tmp_path, more)
     assert refused.returncode == 2
     assert f"apps.hello.domains: {HELLO} resolves to 127.0.0.2; 127.0.0.2 does not answer on port" in refused.stdout
-    assert "If that is not 127.0.0.1, change its A record; if it is, let port 80 through." in refused.stdout
+    assert f"If that is not {vps.address}, change its A record; if it is, let port 80 through." in refused.stdout
     assert serial(vps, HELLO) == before
     # One app's trouble is not another's.
     assert names(served(vps, "third.localhost")) == ["third.localhost"]
@@ -339,7 +344,7 @@ def test_a_certificate_of_one_s_own_is_served_once_it_is_right(vps: Any, tmp_pat
     chain.write_text(renewed.certificate + middle.text)
     key.write_text(renewed.key)
     assert certificates(vps, tmp_path, ours).returncode == 0
-    assert until(lambda: served(vps, HELLO, trusted).serial_number != before)
+    until(lambda: served(vps, HELLO, trusted).serial_number != before, "the renewed certificate is served")
 
 
 @pytest.mark.usefixtures("_restored")

@@ -49,9 +49,9 @@ def gixy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def verdict(sslyze: str, vps: Any, *profile: str, authority: Path | None = None) -> str:
     """The line that counts: the exit code is 0 even where no profile could be read."""
-    target = [f"--certinfo_ca_file={authority or vps.authority}", "--sni", DOMAIN, f"127.0.0.1:{vps.https_port}"]
+    target = [f"--certinfo_ca_file={authority or vps.authority}", "--sni", DOMAIN, f"{vps.address}:{vps.https_port}"]
     done = subprocess.run([sslyze, *profile, *target], capture_output=True, text=True, check=False)
-    found = re.search(rf"^\s+127\.0\.0\.1:{vps.https_port}: (.*(?:\n\s+\*.*)*)", done.stdout, re.MULTILINE)
+    found = re.search(rf"^\s+{re.escape(vps.address)}:{vps.https_port}: (.*(?:\n\s+\*.*)*)", done.stdout, re.MULTILINE)
     assert found, done.stdout + done.stderr
     return found[1]
 

@@ -41,7 +41,7 @@ ROWS: dict[str, tuple[bytes, list[bytes], bytes, int]] = {
 
 @pytest.fixture(scope="module")
 def client(vps: Any) -> Client:
-    return Client(vps.https_port, BOOK, vps.authority)
+    return Client(vps.address, vps.https_port, BOOK, vps.authority)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .observed import Observer, until
+from molecule.shared.waiting import until
+
+from .observed import Observer
 from .smuggling import CASES, FRAMES, Case, Frames
 
 
@@ -28,7 +30,7 @@ def seen(observer: Observer, statuses: dict[str, tuple[int, ...]]) -> dict[str, 
     """What the app saw of each case, once everything that was sent has been dealt with."""
     assert statuses
     assert observer.ask(f"GET /seen/{observer.run}/last/asked HTTP/1.1".encode()).status == 200
-    assert until(lambda: "last" in observer.sightings())
+    until(lambda: "last" in observer.sightings(), "the journal has the last request")
     rows = observer.sightings()
     return {
         name: sorted(f"{row['method']} {row['target'].split('/', 4)[4]} {row['length']}" for row in rows[name])
@@ -53,5 +55,4 @@ def test_nothing_is_smuggled_over_http_2(
 
 def test_the_app_saw_what_nginx_logged(observer: Observer, seen: dict[str, list[str]]) -> None:
     assert seen
-    until(lambda: observer.seen() == observer.logged())
-    assert observer.seen() == observer.logged()
+    until(lambda: observer.seen() == observer.logged(), "the access log has what the app saw")

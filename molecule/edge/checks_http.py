@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .observed import until
+from molecule.shared.waiting import until
 
 SHOP = "shop.localhost"
 HASHED = "/static/shop.69f33063.css"
@@ -91,7 +91,7 @@ def test_hsts_spares_subdomains_unless_told_otherwise(vps: Any, domain: str) -> 
 def test_http_2_and_3_where_nginx_has_them(vps: Any) -> None:
     debian = vps.run("sh", "-c", ". /etc/os-release; echo $VERSION_ID")
     versions = subprocess.run(
-        ["curl", "-sko", "/dev/null", "-w", "%{http_version}", "--resolve", f"{SHOP}:{vps.https_port}:127.0.0.1",
+        ["curl", "-sko", "/dev/null", "-w", "%{http_version}", "--resolve", f"{SHOP}:{vps.https_port}:{vps.address}",
          f"https://{SHOP}:{vps.https_port}/"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -184,7 +184,7 @@ def test_the_app_is_waited_for_as_long_as_was_said(vps: Any) -> None:
 
 
 def test_events_come_as_they_happen(vps: Any) -> None:
-    command = ["curl", "-skN", "--max-time", "20", "--resolve", f"{SHOP}:{vps.https_port}:127.0.0.1",
+    command = ["curl", "-skN", "--max-time", "20", "--resolve", f"{SHOP}:{vps.https_port}:{vps.address}",
                f"https://{SHOP}:{vps.https_port}/events"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE) as stream:
         assert stream.stdout
@@ -280,5 +280,5 @@ def test_nginx_runs_in_a_sandbox_and_logs_are_rotated(vps: Any) -> None:
         assert vps.https(SHOP, "/headers?after-rotation").status == 200
         return bool(vps.run("grep", "-c", "after-rotation", "/var/log/nginx/access.log", check=False) not in {"", "0"})
 
-    assert until(logged)
+    until(logged, "nginx writes to the new file")
     assert vps.run("stat", "-c", "%i", "/var/log/nginx/access.log") != before

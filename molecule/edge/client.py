@@ -35,11 +35,13 @@ class Client:
     """Connects to the test VPS, its certificate verified.
 
     Args:
+        address: of the test VPS.
         port: that is published for 443.
         domain: to ask TLS for.
         authority: the file of the certificate authority.
     """
 
+    address: str
     port: int
     domain: str
     authority: str
@@ -48,7 +50,7 @@ class Client:
         context = ssl.create_default_context(cafile=self.authority)
         if protocols:
             context.set_alpn_protocols(list(protocols))
-        plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        plain = socket.create_connection((self.address, self.port), PATIENCE)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return context.wrap_socket(plain, server_hostname=self.domain)
 

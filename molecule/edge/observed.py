@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 from .client import Answer, Client
@@ -23,7 +21,7 @@ class Observer:
 
     def __init__(self, vps: Any) -> None:
         self._vps = vps
-        self.client = Client(vps.https_port, DOMAIN, vps.authority)
+        self.client = Client(vps.address, vps.https_port, DOMAIN, vps.authority)
         # In the path of all that is sent, so that nobody else's requests are counted.
         self.run = secrets.token_hex(4)
 
@@ -58,13 +56,3 @@ class Observer:
             for line in lines
             if f"/seen/{self.run}/" in line and (found := LOGGED.search(line))
         )
-
-
-def until(condition: Callable[[], Any], patience: float = 20) -> bool:
-    """Whether a condition comes true in time."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True

@@ -18,7 +18,7 @@ COUNT, LIMIT = 4, 20_000
 def connect(vps: Any, domain: str, authority: str = "") -> ssl.SSLSocket:
     """A connection over TLS whose certificate leads to the authority and names the domain."""
     context = ssl.create_default_context(cafile=authority or vps.authority)
-    plain = socket.create_connection(("127.0.0.1", vps.https_port), timeout=20)
+    plain = socket.create_connection((vps.address, vps.https_port), timeout=20)
     return context.wrap_socket(plain, server_hostname=domain)
 
 

@@ -16,4 +16,4 @@ chroot "$root" update-ca-certificates >/dev/null
 # Every VPS has an identity of its own: its keys and its machine id are made on its first boot.
 rm -f "$root"/etc/ssh/ssh_host_*
 : >"$root/etc/machine-id"
-chroot "$root" systemctl --quiet enable ssh-host-keys.service proc-sys-net.service
+chroot "$root" systemctl --quiet enable first-boot.service proc-sys-net.service
