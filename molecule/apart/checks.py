@@ -139,10 +139,9 @@ def test_a_password_is_replaced_and_nobody_notices(
     vps: Any, server: Server, project: Path, inventory: Path, tmp_path: Path
 ) -> None:
     before, release = address(vps), vps.release(APP)
-    keys = Path(vps.authority).parent.parent
     command = ["ansible-playbook", "playbooks/rotate.yml", f"--inventory={inventory}", "-e", "what=database", "-vvv"]
     # Where the hosts' keys are follows from where the inventory is.
-    command += ["-e", "vps_keys=" + str(keys) + "/{{ vps_name }}"]
+    command += ["-e", f"vps_project={project}"]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
     with vps.guests(DOMAIN, tmp_path / "load.jsonl") as records:
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)

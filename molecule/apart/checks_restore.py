@@ -6,11 +6,12 @@ import contextlib
 import json
 import shlex
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from molecule.shared.waiting import until
 
 from .database import APP, ASK, DOMAIN, Server, address, ask, given
 
@@ -21,15 +22,6 @@ INSERT INTO entries (name, message, created_at)
 SELECT 'Ada', 'entry ' || n, CURRENT_TIMESTAMP FROM generate_series(1, 60) AS n
 """
 SCREEN = 60
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = 60) -> Any:
-    """Wait for a condition and return what it found."""
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
-        time.sleep(0.1)
-    return found
 
 
 def screen(done: Any) -> str:

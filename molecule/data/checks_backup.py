@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from .guestbook import Guestbook, apps, until
+from molecule.shared.vps import Vps
+from molecule.shared.waiting import until
+
+from .guestbook import Guestbook, apps
 
 KINDS = ["onsqlite", "onpostgres"]
 REPOSITORY = "/var/backups/slipway"
@@ -365,6 +368,7 @@ def test_a_machine_that_dies_in_the_swap_comes_back_with_the_data_it_had(
     before = rows(book)
     session = freeze(book, host, "swap:exchanged")
     for verb in (["kill", "--signal=KILL"], ["start"]):
+        host.vps.hang_up()
         subprocess.run(["podman", *verb, host.vps.name], check=True, capture_output=True)
     session.kill()
     session.communicate()
@@ -376,7 +380,7 @@ def test_a_machine_that_dies_in_the_swap_comes_back_with_the_data_it_had(
 # -- elsewhere
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def elsewhere(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The role's variables for a repository behind an SFTP server, which is the VPS's own."""
     scratch = tmp_path_factory.mktemp("elsewhere")
@@ -419,13 +423,16 @@ def test_a_host_that_is_lost_comes_back_from_the_repository(
     before = {name: rows(book) for name, book in books.items()}
     with (tmp_path / "repository.tar").open("wb") as stream:
         subprocess.run([*vps.ssh, f"tar -C {REPOSITORY} -c ."], stdout=stream, check=True)
-    for playbook in ("destroy", "create", "prepare"):
+    for playbook in ("destroy", "create", "prepare", "describe"):
         done = vps.playbook(f"molecule/shared/{playbook}.yml")
         assert done.returncode == 0, screen(done)
+    # The new one has an address of its own.
+    vps = Vps.read(Path(vps.keys) / "vps.json")
     with (tmp_path / "repository.tar").open("rb") as stream:
         subprocess.run([*vps.ssh, f"mkdir -p {REPOSITORY} && tar -C {REPOSITORY} -x"], stdin=stream, check=True)
-    for name, book in books.items():
-        done = vps.playbook("playbooks/restore.yml", "-e", f"app={book.name}")
+    for name in books:
+        book = Guestbook(vps, name, tmp_path)
+        done = vps.playbook("playbooks/restore.yml", "-e", f"app={name}")
         assert done.returncode == 0, screen(done)
         assert rows(book) == before[name]
         book.await_ready()

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from .guestbook import Guestbook, apps, provide, until
+from molecule.shared.waiting import until
+
+from .guestbook import Guestbook, apps, provide
 
 # Each kind of database, and each app.
 KINDS = ["onsqlite", "onpostgres"]

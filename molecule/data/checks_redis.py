@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from .guestbook import Guestbook, until
+from molecule.shared.waiting import until
+
+from .guestbook import Guestbook
 
 APP = "cached"
 UNIT = f"slipway-redis@{APP}.service"
@@ -151,12 +153,12 @@ def test_it_goes_when_the_app_no_longer_needs_it_and_comes_back(vps: Any, book: 
     playbook.write_text(ROLES)
     source = book.version(m2=ADDS)
     with book.visitors() as records:
-        without = book.deploy(source, playbook=str(playbook), without=("redis", "redis_options"))
+        without = book.play(playbook, source, "redis", "redis_options")
         assert without.returncode == 0, without.stdout
         assert vps.run("systemctl", "is-active", UNIT, check=False) == "inactive"
         assert vps.run("find", "/etc/systemd/system", "/etc/slipway", "/run", "-path", f"*redis*{APP}*") == ""
         assert "cache" not in checked(book)["checks"]
-        again = book.deploy(source, playbook=str(playbook))
+        again = book.play(playbook, source)
         assert again.returncode == 0, again.stdout
         assert checked(book)["checks"]["cache"] == "ok"
     assert wrong(records) == []

@@ -7,11 +7,16 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from molecule.shared.program import Program, RefusedError
+from molecule.shared.program import apps as filled_in
+from molecule.shared.waiting import until
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
@@ -23,19 +28,6 @@ def apps() -> dict[str, Any]:
     """What the inventory says of each app."""
     inventory = yaml.safe_load((HERE / "inventory" / "hosts.yml").read_text())
     return dict(inventory["local"]["hosts"]["vps"]["apps"])
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = 60) -> Any:
-    """Wait for a condition and return what it found.
-
-    Raises:
-        AssertionError: it did not come true in time.
-    """
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
-        time.sleep(0.1)
-    return found
 
 
 def provide(vps: Any, scratch: Path, *arguments: str, **role: Any) -> str:
@@ -76,6 +68,12 @@ class Guestbook:
         self.domain = f"{name}.localhost"
         self.scratch = scratch
         self.given = apps()[name]
+        self.slipway = Program(vps, scratch)
+
+    @cached_property
+    def whole(self) -> dict[str, Any]:
+        """What the inventory says of it, with its secrets filled in."""
+        return dict(filled_in(self.vps)[self.name])
 
     # -- versions and deploys
 
@@ -96,14 +94,21 @@ class Guestbook:
         (tree / "version.txt").write_text(tree.name)
         return tree
 
-    def deploy(
-        self, source: Path, *arguments: str, playbook: str = "playbooks/deploy.yml", without: tuple[str, ...] = ()
-    ) -> subprocess.CompletedProcess[str]:
-        """As a user does, this app alone; `without` some of what the inventory says of it."""
+    def deploy(self, source: Path) -> subprocess.CompletedProcess[str]:
+        """Deploy this app alone, as playbooks/deploy.yml does; the output is what a user would read of a failure."""
+        app = {**self.whole, "source": {"path": str(source)}}
+        try:
+            said = json.dumps(self.slipway.deploy(self.name, app))
+        except RefusedError as refused:
+            return subprocess.CompletedProcess([], 2, str(refused), "")
+        return subprocess.CompletedProcess([], 0, said, "")
+
+    def play(self, playbook: Path, source: Path, *without: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook for this app alone, `without` some of what the inventory says of it."""
         said = {key: value for key, value in self.given.items() if key not in without}
         variables = self.scratch / f"{self.name}.json"
         variables.write_text(json.dumps({"apps": {self.name: {**said, "source": {"path": str(source)}}}}))
-        done: subprocess.CompletedProcess[str] = self.vps.playbook(playbook, "-e", f"@{variables}", *arguments)
+        done: subprocess.CompletedProcess[str] = self.vps.playbook(str(playbook), "-e", f"@{variables}")
         return done
 
     def undo(self) -> None:

@@ -76,7 +76,7 @@ def repository(vps: Any, project: Path, tmp_path_factory: pytest.TempPathFactory
     stranger, _ = key_pair(folder / "stranger")
     host_key = vps.run("sh", "-c", SERVER, "sh", developer, public).splitlines()[-1]
     port = vps.ssh[vps.ssh.index("-p") + 1]
-    url = f"ssh://git@127.0.0.1:{port}/var/lib/git/shop.git"
+    url = f"ssh://git@{vps.address}:{port}/var/lib/git/shop.git"
     # As for the VPS itself, with another key.
     connect = [str(folder / "developer") if word.endswith("/id_ed25519") else word for word in vps.ssh[:-1]]
     made = Repository(folder / "clone", url, host_key, key, stranger, shlex.join(connect))

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from molecule.shared.waiting import until
+
 HERE = Path(__file__).resolve().parent
 POST_QUANTUM = "does not provide protection against post-quantum attacks"
 # Connects to many ports at once and prints those that open.
@@ -32,7 +34,7 @@ LISTEN = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ssh-audit, in an environment of its own."""
     folder = tmp_path_factory.mktemp("audit")
@@ -49,7 +51,7 @@ def notes(report: Any, kind: str) -> Iterator[str]:
 
 
 def test_ssh_audit_finds_no_failure(vps: Any, audit: Path) -> None:
-    command = [str(audit), "--json", "--skip-rate-test", "-p", vps.ssh[2], "127.0.0.1"]
+    command = [str(audit), "--json", "--skip-rate-test", "-p", vps.ssh[2], vps.address]
     report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     assert report["kex"]
     assert list(notes(report, "fail")) == []
@@ -63,7 +65,7 @@ def test_ssh_audit_finds_no_failure(vps: Any, audit: Path) -> None:
 def test_ssh_audit_s_policy_for_this_debian_passes(vps: Any, audit: Path) -> None:
     release = os.environ.get("VPS_DEBIAN") or "12"
     policy = {"12": "Hardened Debian 12 (version 3)", "13": "Hardened Debian 13 (version 1)"}[release]
-    command = [str(audit), "-P", policy, "-p", vps.ssh[2], "127.0.0.1"]
+    command = [str(audit), "-P", policy, "-p", vps.ssh[2], vps.address]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
     assert "Passed" in result.stdout
@@ -94,7 +96,7 @@ def test_a_stranger_reaches_only_what_is_named(family: str, host: Any, stranger:
     # Something that somebody has started and that nobody is to reach.
     host.console(f'systemctl is-active forgotten || systemd-run --quiet --unit forgotten python3 -c "{LISTEN}"')
     try:
-        host.wait("it listens", lambda: ":9999 " in host.console("ss -ltn"))
+        until(lambda: ":9999 " in host.console("ss -ltn"), "it listens")
         assert stranger("python3", "-c", SCAN, host.addresses()[family]) == "22 80 443"
     finally:
         host.console("systemctl stop forgotten")
@@ -107,7 +109,7 @@ def test_a_stranger_who_guesses_is_banned(family: str, host: Any, stranger: Call
     assert stranger("python3", "-c", SCAN, address) == "22 80 443"
     for number in range(6):
         stranger(*wrong, f"guess{number}@{address}", "true")
-    host.wait("the ban", lambda: stranger("python3", "-c", SCAN, address) == "80 443")
+    until(lambda: stranger("python3", "-c", SCAN, address) == "80 443", "the ban")
 
 
 def test_the_operator_who_mistypes_is_not_banned(vps: Any, host: Any) -> None:
@@ -115,9 +117,7 @@ def test_the_operator_who_mistypes_is_not_banned(vps: Any, host: Any) -> None:
     for _ in range(6):
         assert subprocess.run([*wrong, "true"], capture_output=True, check=False).returncode == 255
     operator = host.console("cat /etc/slipway/operators.nft").split()[-2]
-    host.wait(
-        "fail2ban has seen it", lambda: f"[sshd] Ignore {operator}" in host.console("cat /var/log/fail2ban.log"), 30
-    )
+    until(lambda: f"[sshd] Ignore {operator}" in host.console("cat /var/log/fail2ban.log"), "fail2ban has seen it")
     assert host.lets_in()
     assert operator not in host.console("fail2ban-client get sshd banip").split()
 
@@ -155,7 +155,7 @@ def test_another_host_key_is_explained(vps: Any, tmp_path: Path) -> None:
     other = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
     known = tmp_path / "known_hosts"
-    known.write_text(f"[127.0.0.1]:{vps.ssh[2]} {Path(f'{other}.pub').read_text()}")
+    known.write_text(f"[{vps.address}]:{vps.ssh[2]} {Path(f'{other}.pub').read_text()}")
     options = f"ansible_ssh_common_args=-o UserKnownHostsFile={known} -o ControlPath=none"
     refused = vps.playbook("site.yml", "-e", json.dumps(dict([options.split("=", 1)])))
     assert refused.returncode != 0

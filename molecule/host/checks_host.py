@@ -6,14 +6,17 @@ import re
 import shlex
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from molecule.shared.podman import console
+from molecule.shared.waiting import until
 
 from .company import company
 
@@ -22,14 +25,6 @@ __all__ = ["company"]
 pytestmark = pytest.mark.usefixtures("company")
 
 DOMAIN = "guestbook.localhost"
-DEADLINE = 180
-
-
-def until(what: str, condition: Any) -> None:
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, f"not within {DEADLINE} seconds: {what}"
-        time.sleep(0.5)
 
 
 class Visitors:
@@ -52,22 +47,20 @@ class Visitors:
         try:
             yield
             enough = self.answers.total() + 20
-            until("further visits", lambda: self.answers.total() >= enough)
+            until(lambda: self.answers.total() >= enough, "further visits")
         finally:
             self._end.set()
             for thread in self._threads:
                 thread.join()
 
 
+def replaced(vps: Any, unit: str, pid: str) -> bool:
+    """Whether a unit has another process than before."""
+    return main_pid(vps, unit) not in {pid, "0"}
+
+
 def main_pid(vps: Any, unit: str) -> str:
     return str(vps.run("systemctl", "show", "--property=MainPID", "--value", unit))
-
-
-def console(vps: Any, command: str) -> str:
-    """What root at the machine's console sees, also while nobody can log in."""
-    asked = ["podman", "exec", vps.name, "sh", "-c", command]
-    result = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return result.stdout.strip()
 
 
 def test_upgraded_libraries_reach_the_app_and_nginx_without_a_failed_request(vps: Any) -> None:
@@ -79,7 +72,7 @@ def test_upgraded_libraries_reach_the_app_and_nginx_without_a_failed_request(vps
         # Their files are put in place anew, as an upgrade does; needrestart follows by itself, as after any run of apt.
         vps.run("sh", "-c", f"DEBIAN_FRONTEND=noninteractive apt-get install -qq --reinstall {python} libc6 2>&1")
         for unit, pid in before.items():
-            until(f"{unit} has another process", lambda u=unit, p=pid: main_pid(vps, u) not in {p, "0"})
+            until(partial(replaced, vps, unit, pid), f"{unit} has another process")
     assert set(visitors.answers) == {"200"}, visitors.answers
     for unit in before:
         assert vps.run("systemctl", "is-active", unit) == "active"
@@ -208,18 +201,22 @@ LEAST_INDEX = 72
 
 def test_after_a_restart_the_same_release_serves(vps: Any, project: Path, company: list[str]) -> None:
     releases = {app: vps.release(app) for app in company}
+    vps.hang_up()
     restart = ["podman", "restart", "--time", "60", vps.name]
     done = subprocess.run(restart, capture_output=True, text=True, check=True)
     # No unit keeps the machine from going down until systemd gives up on it.
     assert "SIGKILL" not in done.stderr
-    until("the machine is up", lambda: console(vps, "systemctl is-system-running") in {"running", "degraded"})
-    until("an answer", lambda: vps.https(DOMAIN).status == 200)
-    units = console(vps, "systemctl list-units --no-pager --plain --state=running,listening --no-legend")
+    until(
+        lambda: console(vps.name, "systemctl is-system-running", check=False) in {"running", "degraded"},
+        "the machine is up",
+    )
+    until(lambda: vps.https(DOMAIN).status == 200, "an answer")
+    units = console(vps.name, "systemctl list-units --no-pager --plain --state=running,listening --no-legend")
     (project / ".slipway" / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
     (project / ".slipway" / "logs" / f"after-a-restart-{vps.name}.txt").write_text(f"{units}\n")
-    assert console(vps, "systemctl list-units --failed --plain --no-legend") == ""
+    assert console(vps.name, "systemctl list-units --failed --plain --no-legend") == ""
     for app, release in releases.items():
-        assert console(vps, f"basename $(readlink /srv/{shlex.quote(app)}/current)") == release
+        assert console(vps.name, f"basename $(readlink /srv/{shlex.quote(app)}/current)") == release
         assert vps.https(f"{app}.localhost", "/healthz").status == 200
         assert f"{app}@{release}.service" in units
     assert f"intruder.work@{releases['intruder']}.service" in units

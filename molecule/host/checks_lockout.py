@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from molecule.shared.podman import podman
+from molecule.shared.waiting import until
+
 # An address that nobody has: SSH from anywhere else is dropped.
 BLOCKED = json.dumps({"firewall_ssh_from": ["192.0.2.1"]})
 MOVED = json.dumps({"ssh_ports": [2222]})
@@ -29,8 +32,8 @@ def _in_before_and_after(host: Any) -> Any:
     assert host.lets_in()
     assert host.is_as_before()
     yield
-    host.wait("the operator gets in again", host.lets_in)
-    host.wait("nothing of the change is left", host.is_as_before)
+    until(host.lets_in, "the operator gets in again")
+    until(host.is_as_before, "nothing of the change is left")
     assert host.console("ls /var/lib/slipway-guard") == "lock"
 
 
@@ -80,7 +83,7 @@ def killed_midway(vps: Any, host: Any, project: Path) -> Callable[..., None]:
         command = ["ansible-playbook", "site.yml", *vps.inventory, "-e", BLOCKED, *more]
         run = subprocess.Popen(command, cwd=project, start_new_session=True, stdout=subprocess.DEVNULL)
         try:
-            host.wait("the new rules count", lambda: "192.0.2.1" in host.console("nft list table inet slipway"))
+            until(lambda: "192.0.2.1" in host.console("nft list table inet slipway"), "the new rules count")
         finally:
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
@@ -99,11 +102,12 @@ def test_a_host_that_is_restarted_before_anybody_could_confirm(
 ) -> None:
     # Too long for the timer to be what helps.
     killed_midway("-e", "guard_seconds=3600")
-    host.podman("kill", vps.name)
-    host.podman("start", vps.name)
-    host.wait(
-        "the host has booted",
+    vps.hang_up()
+    podman("kill", vps.name)
+    podman("start", vps.name)
+    until(
         lambda: host.console("systemctl is-system-running", check=False) in {"running", "degraded"},
+        "the host has booted",
     )
     assert host.console("systemctl is-active slipway-firewall fail2ban ssh").split() == ["active"] * 3
     assert "policy drop" in host.console("nft list table inet slipway")
@@ -114,7 +118,7 @@ def test_a_run_after_a_killed_one_starts_from_what_was_known_to_work(
     vps: Any, host: Any, killed_midway: Callable[..., None]
 ) -> None:
     killed_midway("-e", "guard_seconds=30")
-    host.wait("the operator gets in again", host.lets_in)
+    until(host.lets_in, "the operator gets in again")
     again = vps.playbook("site.yml")
     assert again.returncode == 0, again.stdout
     assert "changed=0" in again.stdout

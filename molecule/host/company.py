@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def company(vps: Any, project: Path) -> list[str]:
     """See that they are deployed, and name them."""
     wanted = ["guestbook", "hello", "homely", "intruder", "sealed"]

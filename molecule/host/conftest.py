@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-# What the lock-out guard promises, in seconds.
-PROMISE = 120
-
-
-def podman(*words: str, check: bool = True) -> str:
-    result = subprocess.run(["podman", *words], capture_output=True, text=True, check=False)
-    assert not check or result.returncode == 0, f"podman {words}: {result.stdout}{result.stderr}"
-    return result.stdout.strip()
-
-
-def wait(what: str, condition: Callable[[], bool], limit: int = PROMISE) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, f"not within {limit} seconds: {what}"
-        time.sleep(0.5)
+from molecule.shared.podman import console, podman
 
 
 class Host:
     """The VPS, seen from its console. It is only looked at there, but where a check says otherwise."""
 
-    podman = staticmethod(podman)
-    wait = staticmethod(wait)
-
     def __init__(self, vps: Any) -> None:
         self.vps = vps
 
     def console(self, command: str, *, check: bool = True) -> str:
-        return podman("exec", self.vps.name, "sh", "-c", command, check=check)
+        return console(self.vps.name, command, check=check)
 
     def lets_in(self, *options: str) -> bool:
         """Whether a new connection gets a shell."""
@@ -56,22 +38,23 @@ class Host:
         return found.startswith("0") and "192.0.2.1" not in found and "\nport 22\n" in found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def host(vps: Any) -> Host:
     return Host(vps)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stranger(vps: Any) -> Iterator[Callable[..., str]]:
     """A command in another container on the VPS's network."""
     name = f"{vps.name}-stranger"
     [found] = json.loads(podman("inspect", vps.name))
+    [network] = found["NetworkSettings"]["Networks"]
     # As the VPS has them: podman asks for more than every machine can give.
     limits = [
         f"--ulimit={each['Name'].removeprefix('RLIMIT_').lower()}={each['Hard']}"
         for each in found["HostConfig"]["Ulimits"]
     ]
-    options = ["--detach", "--replace", f"--name={name}", f"--network={vps.name}", *limits]
+    options = ["--detach", "--replace", f"--name={name}", f"--network={network}", *limits]
     podman(f"--runtime={found['OCIRuntime']}", "run", *options, found["Image"], "sleep", "1h")
     yield lambda *words: podman("exec", name, *words, check=False)
     podman("rm", "--force", "--time", "0", name)

@@ -54,6 +54,7 @@ class WrongAnswerError(Exception):
 class Connection:
     """One connection over TLS, opened where there is none and kept as long as the server keeps it; and one cookie."""
 
+    address: str
     port: int
     domain: str
     tls: ssl.SSLContext
@@ -76,7 +77,7 @@ class Connection:
         """
         if self.writer is None or self.reader is None:
             self.reader, self.writer = await asyncio.open_connection(
-                "127.0.0.1", self.port, ssl=self.tls, server_hostname=self.domain
+                self.address, self.port, ssl=self.tls, server_hostname=self.domain
             )
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.domain}:{self.port}\r\nContent-Length: {len(body)}\r\n"
         head += f"Cookie: {self.cookie}\r\n" if self.cookie else ""
@@ -118,6 +119,7 @@ class Connection:
 class Load:
     """All visitors and what they saw."""
 
+    address: str
     port: int
     domain: str
     authority: str
@@ -130,7 +132,7 @@ class Load:
         self.tls = ssl.create_default_context(cafile=self.authority)
 
     def connect(self) -> Connection:
-        return Connection(self.port, self.domain, self.tls)
+        return Connection(self.address, self.port, self.domain, self.tls)
 
     @contextlib.asynccontextmanager
     async def one(self, kind: str, connection: Connection) -> AsyncIterator[Record]:
@@ -255,6 +257,7 @@ def _release(answer: bytes) -> str:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--domain", required=True)
     parser.add_argument("--authority", required=True)
@@ -263,7 +266,7 @@ async def main() -> None:
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--guestbook", action="store_true")
     given = parser.parse_args()
-    load = Load(given.port, given.domain, given.authority, given.requests)
+    load = Load(given.address, given.port, given.domain, given.authority, given.requests)
     await load.run(given.seconds, guestbook=given.guestbook)
     given.out.write_text("".join(f"{json.dumps(asdict(record))}\n" for record in load.records))
 

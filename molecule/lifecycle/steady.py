@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import hashlib
-import importlib.util
 import json
 import shlex
 import shutil
@@ -15,10 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
+
+from molecule.shared.podman import podman
+from molecule.shared.program import Program, RefusedError
+from molecule.shared.waiting import until
 
 from .load import Record
 
@@ -27,48 +28,6 @@ PROJECT = HERE.parent.parent
 APP = "steady"
 DOMAIN = "steady.localhost"
 BASE = f"/srv/{APP}"
-
-
-def _plugin(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, PROJECT / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _options() -> dict[str, Any]:
-    """What the release role passes to its plugin when nobody says otherwise."""
-    defaults = yaml.safe_load((PROJECT / "roles/release/defaults/main.yml").read_text())
-    wired = yaml.safe_load((PROJECT / "roles/release/vars/main.yml").read_text())["__release_options"]
-    named = {key: value.strip("{} ") for key, value in wired.items()}
-    return {key: defaults[name] for key, name in named.items() if name in defaults}
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = 60) -> Any:
-    """Wait for a condition and return what it found.
-
-    Raises:
-        AssertionError: it did not come true in time.
-    """
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
-        time.sleep(0.1)
-    return found
-
-
-class RefusedError(Exception):
-    """The host's program said no.
-
-    Attributes:
-        code: its exit code.
-    """
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Steady:
@@ -88,8 +47,7 @@ class Steady:
         inventory = yaml.safe_load((HERE / "inventory/hosts.yml").read_text())
         self.given: dict[str, Any] = inventory["local"]["hosts"]["vps"]["apps"][APP]
         self.tended = {name: self.given.pop(name) for name in ("workers", "timers")}
-        self._release = _plugin("roles/release/action_plugins/release.py")
-        self._apps = _plugin("roles/preflight/filter_plugins/apps.py")
+        self.slipway = Program(vps, scratch)
         self._count = 0
 
     # -- versions
@@ -118,55 +76,24 @@ class Steady:
 
     # -- the host's program, called as the action plugin calls it
 
-    def slipway(self, *arguments: str, request: Any = None) -> Any:
-        """Its answer.
-
-        Raises:
-            RefusedError: it ended with an error.
-        """
-        command = f"slipway --json {shlex.join(arguments)}"
-        data = json.dumps(request) if request else ""
-        result = subprocess.run([*self.vps.ssh, command], input=data, capture_output=True, text=True, check=False)
-        try:
-            answer = json.loads(result.stdout)
-        except ValueError:
-            raise RefusedError(result.stdout + result.stderr, result.returncode) from None
-        if result.returncode:
-            raise RefusedError(answer["msg"], result.returncode)
-        return answer
-
     def request(self, source: Path, **changes: Any) -> dict[str, Any]:
-        """What the action plugin would ask for."""
-        app = self._apps.apps_complete({APP: self.app(source, **changes)})[APP]
-        return dict(self._release.request(APP, app, self._release.find(APP, app, PROJECT), _options()))
+        return self.slipway.request(APP, self.app(source, **changes))
 
     def send(self, source: Path) -> str:
-        """Pack a source and send it; returns where it is on the host."""
-        archive = self.scratch / f"{source.name}.tar.gz"
-        self._release.find(APP, self.app(source), PROJECT).pack(archive)
-        target = f"/root/{archive.name}"
-        subprocess.run([*self.vps.ssh, f"cat >{target}"], input=archive.read_bytes(), check=True)
-        return target
+        return self.slipway.send(APP, self.app(source))
 
     def deploy(self, source: Path, **changes: Any) -> dict[str, Any]:
-        request = self.request(source, **changes)
-        return dict(self.slipway("deploy", "--archive", self.send(source), request=request))
+        return self.slipway.deploy(APP, self.app(source, **changes))
+
+    def attempt(self, source: Path, **changes: Any) -> subprocess.CompletedProcess[str]:
+        """Deploy; the output is what a user would read of a failure."""
+        try:
+            return subprocess.CompletedProcess([], 0, json.dumps(self.deploy(source, **changes)), "")
+        except RefusedError as refused:
+            return subprocess.CompletedProcess([], 2, str(refused), "")
 
     def rollback(self, release: str = "") -> dict[str, Any]:
         return dict(self.slipway("rollback", APP, *([release] if release else [])))
-
-    @contextlib.contextmanager
-    def connected(self) -> Iterator[None]:
-        """Keep one connection open while the block runs, as Ansible does: a login takes time from the app as well."""
-        alone = self.vps
-        ssh, *rest = alone.ssh
-        options = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.scratch}/ssh", "-o", "ControlPersist=yes"]
-        self.vps = dataclasses.replace(alone, ssh=[ssh, *options, *rest])
-        try:
-            yield
-        finally:
-            subprocess.run([ssh, "-O", "exit", *options, *rest], check=True, capture_output=True)
-            self.vps = alone
 
     # -- deaths
 
@@ -201,8 +128,9 @@ class Steady:
 
     def kill_machine(self) -> None:
         """Pull the plug, then put it in again and wait until the app answers."""
-        for verb in (["kill", "--signal=KILL"], ["start"]):
-            subprocess.run(["podman", *verb, self.vps.name], check=True, capture_output=True)
+        self.vps.hang_up()
+        podman("kill", "--signal=KILL", self.vps.name)
+        podman("start", self.vps.name)
         until(lambda: self.vps.https(DOMAIN).status == 200, "the app to answer after the restart")
 
     def untidy(self) -> list[str]:
@@ -261,7 +189,14 @@ class Steady:
         """Let visitors come while the block runs; afterwards the list holds every request of theirs."""
         out = self.scratch / f"load-{time.time_ns()}.jsonl"
         command = [sys.executable, str(HERE / "load.py"), "--domain", DOMAIN, "--out", str(out)]
-        command += ["--port", str(self.vps.https_port), "--authority", self.vps.authority]
+        command += [
+            "--address",
+            self.vps.address,
+            "--port",
+            str(self.vps.https_port),
+            "--authority",
+            self.vps.authority,
+        ]
         records: list[Record] = []
         # Its input ends with this process too, however that ends.
         pipe = subprocess.PIPE
