@@ -25,7 +25,7 @@ from molecule.shared.vps import Vps
 DEBIANS = ("12", "13")
 # `molecule verify` has the scenario's own hosts asked: none is made.
 GIVEN = bool(os.environ.get("VPS_GIVEN"))
-# The long ones begin, so that nobody waits for them at the end; after them, the others as they come.
+# The longest files come first, so that none of them is left for the end; the others follow in their order.
 FIRST = (
     "host-lockout", "crash", "data-backup", "apart", "edge-http_operator", "environments", "lifecycle",
     "data-postgresql", "foreign", "host-host", "default-preflight", "edge-certificates", "default", "edge-graders",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from molecule.shared.podman import podman
 from molecule.shared.vps import Vps
 from molecule.shared.waiting import until
 
@@ -367,9 +368,9 @@ def test_a_machine_that_dies_in_the_swap_comes_back_with_the_data_it_had(
     change(book, "DELETE FROM entries WHERE id IN (SELECT max(id) FROM entries)")
     before = rows(book)
     session = freeze(book, host, "swap:exchanged")
-    for verb in (["kill", "--signal=KILL"], ["start"]):
-        host.vps.hang_up()
-        subprocess.run(["podman", *verb, host.vps.name], check=True, capture_output=True)
+    host.vps.hang_up()
+    podman("kill", "--signal=KILL", host.vps.name)
+    podman("start", host.vps.name)
     session.kill()
     session.communicate()
     book.await_ready()
